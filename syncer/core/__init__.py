@@ -1,0 +1,1 @@
+"""Pure translation: names, marks, references, plans. No I/O, event loop, clock or randomness."""

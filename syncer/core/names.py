@@ -1,0 +1,26 @@
+"""The names of host objects: computed from the tenant key alone, so any replica finds them without a store.
+
+A joined name would be ambiguous (`a-x-b`/`c` and `a`/`b-x-c`), so a hash makes it unique and a stem keeps it
+readable.
+"""
+
+import base64
+import hashlib
+import re
+
+MAX_LENGTH = 63  # a DNS label, RFC 1123: what the strictest kinds (Service, StatefulSet pod) accept
+_HASH_LENGTH = 10
+
+
+def host_name(tenant: str, namespace: str, name: str) -> str:
+    """The host object's name for a tenant object: a DNS label of at most 63 characters.
+
+    `namespace` is empty for cluster-scoped objects. The hash is 50 bits of sha256 over the three parts joined
+    by NUL, which no Kubernetes name can hold.
+    """
+    digest = hashlib.sha256("\0".join((tenant, namespace, name)).encode()).digest()
+    suffix = base64.b32encode(digest).decode().lower()[:_HASH_LENGTH]
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not stem[:1].isalpha():  # a Service's name must start with a letter (RFC 1035)
+        stem = f"x{stem}"
+    return f"{stem[: MAX_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{suffix}"

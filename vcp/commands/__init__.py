@@ -1,0 +1,1 @@
+"""One module per command; `vcp.cli` imports the one that runs."""
