@@ -6,6 +6,7 @@ options are understood before and after the command's name, as kubectl's are.
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -14,7 +15,9 @@ from vcp.options import Options, global_options
 
 # name -> one line of help, so that the overview needs no command's module.
 COMMANDS = {
+    "delete": "Delete tenant clusters and everything that belongs to them.",
     "list": "List the tenant clusters.",
+    "status": "Show how a tenant cluster is and what to do next.",
     "logs": "Print the logs of a control plane.",
     "completion": "Print the shell completion script.",
     "version": "Print the version of vcp.",
@@ -56,10 +59,11 @@ cli = LazyGroup(
 )
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
+    """The console script; `args` are those of the process unless given."""
     options = Options()
     try:
-        result = cli.main(prog_name="vcp", obj=options, standalone_mode=False)
+        result = cli.main(args, prog_name="vcp", obj=options, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

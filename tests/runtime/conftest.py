@@ -1,9 +1,12 @@
-"""One fake API server and a client to it."""
+"""One fake API server, a client to it, and the command line against it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from fakeapi import FakeApi
+from hostcli import HostCli
 
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
@@ -19,3 +22,10 @@ async def api() -> AsyncIterator[FakeApi]:
 async def client(api: FakeApi) -> AsyncIterator[Client]:
     async with Client(Access(api.url), timeout=5) as connected:
         yield connected
+
+
+@pytest.fixture
+def cli(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostCli:
+    monkeypatch.setenv("VCP_CONFIG", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return HostCli(api, tmp_path)

@@ -120,6 +120,8 @@ class FakeApi:
                 answer = self.routes[request.path](request)
                 return await answer if asyncio.iscoroutine(answer) else answer
             return await self._dispatch(request)
+        except ConnectionResetError:  # the client went away in the middle of a watch
+            return web.Response()
         except StatusError as error:
             return web.json_response(error.body, status=error.code, headers=error.headers)
 

@@ -14,7 +14,7 @@ from vcp.session import Session, on_host
 @click.command("list")
 @click.option("-w", "--watch", is_flag=True, help="Print again whenever a tenant changes, until Ctrl-C.")
 @on_host
-async def command(session: Session, watch: bool) -> None:
+async def command(session: Session, *, watch: bool) -> None:
     """List the tenant clusters of the host, or of one namespace with -n."""
     listing = await inventory.read(session.host, session.namespace)
     if listing.limited_to and not session.namespace:

@@ -20,7 +20,7 @@ COMPONENTS = ("api", "etcd", "syncer", "dns")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines of each container.")
 @on_host
-async def command(session: Session, name: str, component: str, follow: bool, tail: int | None) -> None:
+async def command(session: Session, *, name: str, component: str, follow: bool, tail: int | None) -> None:
     """Print the logs of one COMPONENT of tenant NAME, by default of its API server."""
     tenant = await session.tenant(name)
     labels = f"{inventory.SELECTOR},{inventory.COMPONENT}={component}"

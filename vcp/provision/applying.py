@@ -1,0 +1,99 @@
+"""Brings objects to the host by server-side apply, and tells what that changed."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from syncer.core import apis
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp.errors import RefusedError
+from vcp.inventory import PART_OF, TENANT
+
+Obj = Mapping[str, Any]
+Outcome = Literal["created", "changed", "unchanged"]
+
+MANAGER = "vcp"
+MADE_BY = "vcp.dev/made-by"  # on namespaces that vcp made, which are the only ones that it deletes
+_PARALLEL = 8
+
+
+async def apply_all(host: Client, objects: Iterable[Obj]) -> dict[Outcome, int]:
+    """Applies the objects of one step, which must not depend on each other; counts the outcomes."""
+    limit = asyncio.Semaphore(_PARALLEL)
+
+    async def one(obj: Obj) -> Outcome:
+        async with limit:
+            return await apply(host, obj)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(obj), name=f"apply {obj['kind']}") for obj in objects]
+    counts: dict[Outcome, int] = {"created": 0, "changed": 0, "unchanged": 0}
+    for task in tasks:
+        counts[task.result()] += 1
+    return counts
+
+
+async def apply(host: Client, obj: Obj) -> Outcome:
+    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back.
+
+    An apply that changes nothing leaves the resourceVersion as it was."""
+    resource, meta = apis.resource_of(obj), obj["metadata"]
+    namespace = meta.get("namespace", "")
+    try:
+        before = await host.get(resource, namespace, meta["name"])
+    except kube.NotFoundError:
+        before = None
+    after = await host.apply(resource, namespace, obj, field_manager=MANAGER, force=True)
+    if before is None:
+        return "created"
+    same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+    return "unchanged" if same else "changed"
+
+
+async def ensure_namespace(host: Client, obj: Obj, *, named_by_user: bool) -> Outcome:
+    """Makes the namespace, or takes one that is this tenant's or that the user has named.
+
+    Raises RefusedError for any other that exists."""
+    name, tenant = obj["metadata"]["name"], obj["metadata"]["labels"][TENANT]
+    meta = {"name": name, "labels": labels(tenant), "annotations": {MADE_BY: "vcp"}}
+    try:
+        # Not the applying field manager, so that the mark stays when applies do not name it.
+        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        await host.create(apis.NAMESPACES, "", made, field_manager="vcp-create")
+    except (kube.AlreadyExistsError, kube.ForbiddenError):
+        check_namespace(await _existing(host, name), tenant, named_by_user=named_by_user)
+        return await apply(host, obj)
+    await apply(host, obj)
+    return "created"
+
+
+def check_namespace(current: Obj, tenant: str, *, named_by_user: bool) -> None:
+    """Raises RefusedError if the namespace is somebody else's or is going away."""
+    meta = current["metadata"]
+    owner = (meta.get("labels") or {}).get(TENANT)
+    if meta.get("deletionTimestamp"):
+        raise RefusedError(
+            f"namespace {meta['name']} is being deleted", hint="run the command again when it is gone"
+        )
+    if owner and owner != tenant:
+        raise RefusedError(f"namespace {meta['name']} belongs to tenant {owner!r}")
+    if not owner and not named_by_user:
+        raise RefusedError(
+            f"namespace {meta['name']} exists and is not this tenant's",
+            hint=f"pass --namespace {meta['name']} if it is meant, or another name",
+        )
+
+
+def labels(tenant: str) -> dict[str, str]:
+    return {PART_OF: "vcp", TENANT: tenant}
+
+
+async def _existing(host: Client, name: str) -> Obj:
+    try:
+        return await host.get(apis.NAMESPACES, "", name)
+    except kube.NotFoundError as error:
+        raise RefusedError(
+            f"namespace {name} does not exist and you may not make it",
+            hint="let an administrator make it, or pass --namespace and --workload-namespace",
+        ) from error
