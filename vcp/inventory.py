@@ -178,7 +178,7 @@ def _tenant(record: Obj, workloads: Iterable[Obj], *, terminating: bool) -> Tena
     return Tenant(
         name=name,
         namespace=meta["namespace"],
-        workload_namespace=spec.get("workload_namespace") or spec.get("workloadNamespace") or "",
+        workload_namespace=spec.get("workloadNamespace", ""),
         distro=spec.get("distro", ""),
         version=spec.get("version", ""),
         state=state,

@@ -89,7 +89,7 @@ def put_tenant(
     marks = {"annotations": {"vcp.dev/made-by": "vcp"}} if made else {}
     for one in (namespace, work):
         api.put("namespaces", {"metadata": {"name": one, "labels": labelled(name), **marks}})
-    spec = {"name": name, "distro": "k3s", "version": "v1.36.3", "workload_namespace": work, **spec}
+    spec = {"name": name, "distro": "k3s", "version": "v1.36.3", "workloadNamespace": work, **spec}
     notes = {"vcp.dev/certificates-expire": expires} | ({"vcp.dev/published": "yes"} if published else {})
     meta = {"name": "control-plane", "namespace": namespace, "labels": labelled(name), "annotations": notes}
     meta["creationTimestamp"] = "2026-01-01T00:00:00Z"
