@@ -16,7 +16,7 @@ _PAUSE = 0.02
 def update(file: Path, change: Callable[[str], str]) -> bool:
     """Rewrites `file` (which need not exist) with `change` of its text; False if that changes nothing.
 
-    A symbolic link stays one: what it points to is rewritten. Raises RefusedError if the file stays locked."""
+    A symbolic link stays one. Raises RefusedError if the file stays locked."""
     file = file.resolve()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(file):

@@ -92,10 +92,14 @@ class Credentials:
             raise errors.ConfigError(f"cannot read the TLS credentials: {error}") from error
         return self._tls[1]
 
-    def renew(self) -> bool:
-        """After a 401: read the token again at the next request. False if it can be no other."""
-        self._token_read = float("-inf")
+    @property
+    def renewable(self) -> bool:
+        """Whether the next request may have another token or certificate than the last one."""
         return isinstance(self.access.token, Path) or self.access.plugin is not None
+
+    def renew(self) -> None:
+        """After a 401: read the token again at the next request, however young it is."""
+        self._token_read = float("-inf")
 
     def _stored_token(self) -> str:
         if isinstance(self.access.token, str):

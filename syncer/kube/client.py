@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, Self
@@ -16,7 +17,9 @@ from syncer.kube.requests import Obj, Request
 
 P = ParamSpec("P")
 
+_log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 10.0
+_KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
 _BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
 _decoder = msgspec.json.Decoder()
 
@@ -41,6 +44,7 @@ class Client:
 
     A request is repeated when the server asks for it with Retry-After, on a broken connection if that does no
     harm, and once after a 401 if the credentials can be read again; `attempts=1` leaves all to the caller.
+    Watches and streams count among the `connections`.
     """
 
     get = _verb(requests.get)
@@ -62,7 +66,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=90),
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEPALIVE),
             headers={"User-Agent": "vcp", "Accept": "application/json"},
             auto_decompress=True,
         )
@@ -175,7 +179,7 @@ class Client:
     def _pause(self, request: Request, error: errors.KubeError, attempt: int) -> float | None:
         """Seconds to wait before the request is sent again; None if it must not be."""
         if isinstance(error, errors.UnauthorizedError):
-            return 0.0 if self._credentials.renew() and attempt == 1 else None
+            return 0.0 if self._credentials.renewable and attempt == 1 else None
         if isinstance(error, errors.ApiError):
             return error.retry_after if error.retryable else None
         harmless = isinstance(error, errors.UnreachableError) or request.repeatable
@@ -208,6 +212,12 @@ class Client:
             async with session.request(
                 request.method, url, data=request.body, timeout=timeout, allow_redirects=False, **options
             ) as response:
+                _log.debug(
+                    "request",
+                    extra={"method": request.method, "path": request.path, "status": response.status},
+                )
+                if response.status == 401:
+                    self._credentials.renew()
                 if response.status >= 300:
                     body = await response.read()
                     raise errors.from_response(response.status, response.headers, body, datetime.now(UTC))
