@@ -102,10 +102,11 @@ class Live:
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  30 ms, only on terminals
         from rich.live import Live as Display  # noqa: PLC0415
+        from rich.markup import escape  # noqa: PLC0415
         from rich.spinner import Spinner  # noqa: PLC0415
 
         self._console = Console(stderr=True, highlight=False)
-        self._display, self._spinner = Display, Spinner
+        self._display, self._spinner, self._escape = Display, Spinner, escape
         self._name = self._why = self._result = ""
         self._started = 0.0
 
@@ -120,8 +121,8 @@ class Live:
                 yield
             mark = "[green]✓[/]"
         finally:
-            took = f"[dim]{time.monotonic() - self._started:.1f} s[/]"
-            self._console.print(f"{mark} {name} {self._result} {took}")
+            said = self._escape(f"{name} {self._result}".rstrip())
+            self._console.print(f"{mark} {said} [dim]{time.monotonic() - self._started:.1f} s[/]")
 
     def waiting(self, why: str) -> None:
         self._why = why
@@ -131,8 +132,8 @@ class Live:
 
     def _line(self) -> Any:
         elapsed = time.monotonic() - self._started
-        why = f" [dim]{self._why}[/]" if self._why else ""
-        spinner = self._spinner("dots", f"{self._name} {elapsed:.1f} s{why}")
+        why = f" [dim]{self._escape(self._why)}[/]" if self._why else ""
+        spinner = self._spinner("dots", f"{self._escape(self._name)} {elapsed:.1f} s{why}")
         spinner.start_time = 0
         return spinner
 
