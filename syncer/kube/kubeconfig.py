@@ -65,15 +65,24 @@ def find(explicit: str = "", context: str = "", *, environ: Mapping[str, str] = 
 
 
 def load(files: Sequence[Path]) -> Kubeconfig:
+    return _merged([(file, _parse(file)) for file in files])
+
+
+def from_text(text: bytes) -> auth.Access:
+    """The access of the current context of a kubeconfig that is in no file, e.g. in a Secret."""
+    where = Path("(text)")
+    return access(_merged([(where, _decode(text, where))]))
+
+
+def _merged(documents: Sequence[tuple[Path, Mapping[str, Any]]]) -> Kubeconfig:
     current = ""
     tables: dict[str, dict[str, _Entry]] = {"contexts": {}, "clusters": {}, "users": {}}
-    for file in files:
-        data = _parse(file)
+    for file, data in documents:
         current = current or data.get("current-context") or ""
         for plural, table in tables.items():
             for entry in data.get(plural) or ():
                 table.setdefault(entry["name"], (entry.get(plural[:-1]) or {}, file.parent))
-    return Kubeconfig(tuple(files), current, **tables)
+    return Kubeconfig(tuple(file for file, _ in documents), current, **tables)
 
 
 def access(config: Kubeconfig, context: str = "", *, environ: Mapping[str, str] = os.environ) -> auth.Access:
@@ -131,8 +140,15 @@ class _Plugin:
 
 def _parse(file: Path) -> Mapping[str, Any]:
     try:
-        data = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (OSError, yaml.YAMLError) as error:
+        return _decode(file.read_bytes(), file)
+    except OSError as error:
+        raise errors.ConfigError(f"cannot read kubeconfig {file}: {error}") from error
+
+
+def _decode(text: bytes, file: Path) -> Mapping[str, Any]:
+    try:
+        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
         raise errors.ConfigError(f"cannot read kubeconfig {file}: {error}") from error
     if not isinstance(data or {}, dict):
         raise errors.ConfigError(f"{file} is not a kubeconfig")

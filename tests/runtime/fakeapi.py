@@ -8,6 +8,7 @@ import asyncio
 import copy
 import json
 import re
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -55,6 +56,8 @@ class FakeApi:
         self.bookmark_every = 0.05
         self.routes: dict[str, Callable[[web.Request], Any]] = {"/readyz": lambda _: web.Response(text="ok")}
         self.denied: set[tuple[str, str]] = set()  # (verb, plural) that access reviews and requests refuse
+        self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
+        self.controllers: list[Callable[[Key, Obj], None]] = []  # called soon after each change
         self.url = ""
         self._version = 0
         self._oldest = 0
@@ -63,14 +66,14 @@ class FakeApi:
         self._failures: deque[tuple[str, StatusError | None]] = deque()
 
     @asynccontextmanager
-    async def serve(self) -> AsyncIterator["FakeApi"]:
+    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["FakeApi"]:
         app = web.Application(client_max_size=2**26)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
@@ -241,6 +244,8 @@ class FakeApi:
             meta["namespace"] = key.namespace
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
             return self._remove(key)
+        for admit in self.admission:
+            admit(key, obj)
         self.objects[key] = obj
         self._record(type_, key, obj)
         return obj
@@ -256,6 +261,9 @@ class FakeApi:
         self._log.append(Change(self._version, type_, key, copy.deepcopy(obj)))
         self._changed.set()
         self._changed = asyncio.Event()
+        if type_ != "DELETED":
+            for controller in self.controllers:
+                asyncio.get_running_loop().call_soon(controller, key, obj)
 
     @staticmethod
     def _selects(request: web.Request, wanted: Key, key: Key, obj: Obj) -> bool:

@@ -101,3 +101,10 @@ def test_plain_kubeconfigs_do_not_import_kubernetes_asyncio() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout == "False\n"
+
+
+def test_a_kubeconfig_in_a_secret_is_read_from_its_text() -> None:
+    access = kubeconfig.from_text(yaml.safe_dump(CONFIG).encode())
+    assert (access.server, access.certificate) == ("https://c.example:6443", b"CERT")
+    with pytest.raises(errors.ConfigError, match="is not a kubeconfig"):
+        kubeconfig.from_text(b"[a]")
