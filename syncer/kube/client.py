@@ -67,7 +67,9 @@ class Client:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEPALIVE),
-            headers={"User-Agent": "vcp", "Accept": "application/json"},
+            headers={
+                "User-Agent": "vcp"
+            },  # Accept is */*: JSON where there is a choice; upgrades refuse JSON
             auto_decompress=True,
         )
         return self
@@ -230,7 +232,8 @@ def _as_kube_errors() -> Any:
     try:
         yield
     except aiohttp.WSServerHandshakeError as error:
-        raise errors.from_status({"message": error.message}, error.status) from error
+        message = f"no upgrade to WebSocket: HTTP {error.status}"
+        raise errors.from_status({"message": message}, error.status) from error
     except aiohttp.ClientConnectorCertificateError as error:
         raise errors.UnreachableError(f"the server's certificate is not trusted: {error}") from error
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:

@@ -15,6 +15,8 @@ def kubelet(*, error: str = "") -> object:
     """Echoes upper-cased data, and says first what the port is, as the kubelet does."""
 
     async def portforward(request: web.Request) -> web.WebSocketResponse:
+        if "application/json" in request.headers["Accept"]:
+            raise web.HTTPNotAcceptable  # as the API server does
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
         await socket.prepare(request)
         port = int(request.query["ports"]).to_bytes(2, "little")

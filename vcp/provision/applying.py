@@ -16,6 +16,7 @@ Outcome = Literal["created", "changed", "unchanged"]
 MANAGER = "vcp"
 MADE_BY = "vcp.dev/made-by"  # on namespaces that vcp made, which are the only ones that it deletes
 _PARALLEL = 8
+_BOOKKEEPING = {"generation", "managedFields", "resourceVersion"}
 
 
 async def apply_all(host: Client, objects: Iterable[Obj]) -> dict[Outcome, int]:
@@ -35,9 +36,7 @@ async def apply_all(host: Client, objects: Iterable[Obj]) -> dict[Outcome, int]:
 
 
 async def apply(host: Client, obj: Obj) -> Outcome:
-    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back.
-
-    An apply that changes nothing leaves the resourceVersion as it was."""
+    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back."""
     resource, meta = apis.resource_of(obj), obj["metadata"]
     namespace = meta.get("namespace", "")
     try:
@@ -47,8 +46,7 @@ async def apply(host: Client, obj: Obj) -> Outcome:
     after = await host.apply(resource, namespace, obj, field_manager=MANAGER, force=True)
     if before is None:
         return "created"
-    same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
-    return "unchanged" if same else "changed"
+    return "unchanged" if _substance(before) == _substance(after) else "changed"
 
 
 async def ensure_namespace(host: Client, obj: Obj, *, named_by_user: bool) -> Outcome:
@@ -83,6 +81,12 @@ def check_namespace(current: Obj, tenant: str, *, named_by_user: bool) -> None:
             f"namespace {meta['name']} exists and is not this tenant's",
             hint=f"pass --namespace {meta['name']} if it is meant, or another name",
         )
+
+
+def _substance(obj: Obj) -> Obj:
+    """What an apply can change; controllers write a status, and with it a version, at any moment."""
+    meta = {key: value for key, value in obj["metadata"].items() if key not in _BOOKKEEPING}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
 
 
 def labels(tenant: str) -> dict[str, str]:
