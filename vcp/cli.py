@@ -15,9 +15,12 @@ from vcp.options import Options, global_options
 
 # name -> one line of help, so that the overview needs no command's module.
 COMMANDS = {
+    "create": "Create a tenant cluster, or bring an existing one to its spec.",
     "delete": "Delete tenant clusters and everything that belongs to them.",
     "list": "List the tenant clusters.",
     "status": "Show how a tenant cluster is and what to do next.",
+    "kubeconfig": "Print a kubeconfig for a tenant cluster.",
+    "connect": "Find a way to a tenant cluster and use it.",
     "logs": "Print the logs of a control plane.",
     "completion": "Print the shell completion script.",
     "version": "Print the version of vcp.",

@@ -13,16 +13,13 @@ import msgspec
 from syncer.core import apis
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
+from vcp import layout
 from vcp.errors import NotFoundError
 
 Obj = Mapping[str, Any]
 
-PART_OF = "app.kubernetes.io/part-of"
-COMPONENT = "app.kubernetes.io/component"
-TENANT = "vcp.dev/tenant"
-SELECTOR = f"{PART_OF}=vcp"
-RECORD = "control-plane"  # the Secret that holds the spec as applied
-KUBECONFIG = "kubeconfig"  # the Secret that is handed to the tenant
+SELECTOR = f"{layout.PART_OF}=vcp"
+# Annotations of the record, written when the kubeconfig has been published.
 PUBLISHED = "vcp.dev/published"
 EXPIRES = "vcp.dev/certificates-expire"
 
@@ -96,7 +93,9 @@ async def find(host: Client, name: str, namespace: str = "") -> Tenant:
 
 
 async def _objects(host: Client, namespace: str) -> tuple[list[Any], list[Any], list[Any]]:
-    records = await host.list(apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={RECORD}")
+    records = await host.list(
+        apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={layout.RECORD}"
+    )
     if not records:
         return [], [], []
     workloads = [
@@ -174,7 +173,7 @@ def _tenant(record: Obj, workloads: Iterable[Obj], *, terminating: bool) -> Tena
         state, reason = "NotReady", "no workloads"
     else:
         state, reason = ("NotReady", lagging) if lagging else ("Ready", "")
-    name = meta["labels"][TENANT]
+    name = meta["labels"][layout.TENANT]
     return Tenant(
         name=name,
         namespace=meta["namespace"],

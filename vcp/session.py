@@ -1,17 +1,21 @@
 """One run of a command against the host cluster: its options, configuration and client."""
 
 import asyncio
+import base64
 import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
+import yaml
 
+from syncer.core import apis
 from syncer.kube import errors as kube
-from syncer.kube import kubeconfig
+from syncer.kube import kubeconfig as kubeconfigs
 from syncer.kube.client import Client
-from vcp import config, inventory, output
+from vcp import config, inventory, kubeconfig, layout, output
 from vcp.errors import HostError, NotFoundError, RefusedError, VcpError
 from vcp.options import Options
 
@@ -40,6 +44,23 @@ class Session:
         """Raises NotFoundError."""
         return await inventory.find(self.host, name, self.namespace)
 
+    @property
+    def kubeconfig_file(self) -> Path:
+        """The file that contexts are written to."""
+        return kubeconfigs.paths(self.options.kubeconfig or self.config.kubeconfig)[0]
+
+    async def entry(self, name: str, namespace: str) -> kubeconfig.Entry:
+        """The kubeconfig entry that was published for the tenant. Raises NotFoundError before that."""
+        try:
+            secret = await self.host.get(apis.SECRETS, namespace, layout.KUBECONFIG)
+        except kube.NotFoundError as error:
+            hint = f"`vcp create {name}` continues where the last create stopped"
+            raise NotFoundError(f"tenant {name!r} has no kubeconfig yet", hint=hint) from error
+        text = base64.b64decode(secret["data"]["kubeconfig"])
+        stored = yaml.safe_load(text)
+        (cluster,), (user,) = stored["clusters"], stored["users"]
+        return kubeconfig.Entry(name=f"vcp-{name}", cluster=cluster["cluster"], user=user["user"])
+
 
 def on_host(
     command: Callable[Concatenate[Session, P], Coroutine[Any, Any, int | None]],
@@ -58,9 +79,13 @@ def on_host(
 async def _run(options: Options, body: Callable[[Session], Coroutine[Any, Any, int | None]]) -> int | None:
     settings = config.load()
     try:
-        access = kubeconfig.find(
+        access = kubeconfigs.find(
             options.kubeconfig or settings.kubeconfig, options.context or settings.context
         )
+        if access.context.startswith("vcp-") and not (options.context or settings.context):
+            output.say(
+                f"The current context {access.context} looks like a tenant's; --context names the host."
+            )
         async with Client(access) as host:
             return await body(Session(options, settings, host))
     except (kube.KubeError, BaseExceptionGroup) as error:

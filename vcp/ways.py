@@ -11,13 +11,12 @@ from syncer.core import apis
 from syncer.kube import auth, requests
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
-from vcp import forward, inventory
+from vcp import forward, layout
 from vcp.errors import HostError
 
 Obj = Mapping[str, Any]
 
 SERVICE = "api"
-PORT = 6443  # what the API server's container listens on
 _PROBE_LIMIT = 1.5  # seconds; an address that cannot be reached is mostly silent
 
 
@@ -64,7 +63,7 @@ async def way_in(
     async def pick() -> tuple[str, str]:
         return namespace, await ready_pod(host, namespace)
 
-    async with forward.forwarded(host, pick, PORT, local_port=local_port) as port:
+    async with forward.forwarded(host, pick, layout.API_PORT, local_port=local_port) as port:
         yield Way("port-forward", _url("127.0.0.1", port))
 
 
@@ -84,7 +83,7 @@ def at(access: auth.Access, way: Way) -> auth.Access:
 
 async def ready_pod(host: Client, namespace: str) -> str:
     """One of the ready API pods. Raises HostError if there is none."""
-    pods = await host.list(apis.PODS, namespace, labels=f"{inventory.SELECTOR},{inventory.COMPONENT}=api")
+    pods = await host.list(apis.PODS, namespace, labels=f"{layout.COMPONENT}=api")
     names: list[str] = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
     if not names:
         raise HostError(f"no API server pod in namespace {namespace} is ready")

@@ -48,7 +48,7 @@ class HostCli:
 
 def labelled(tenant: str, component: str = "") -> dict[str, str]:
     labels = {"app.kubernetes.io/part-of": "vcp", "vcp.dev/tenant": tenant}
-    return labels | ({"app.kubernetes.io/component": component} if component else {})
+    return labels | ({"vcp.dev/component": component} if component else {})
 
 
 def workload(name: str, namespace: str, tenant: str, ready: int = 1) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def put_tenant(
 ) -> str:
     """A tenant as `vcp create` leaves it; returns the control-plane namespace."""
     namespace, work = f"vcp-{name}", f"vcp-{name}-work"
-    marks = {"annotations": {"vcp.dev/made-by": "vcp"}} if made else {}
+    mark = {"vcp.dev/made-namespace": "true"} if made else {}
     for one in (namespace, work):
-        api.put("namespaces", {"metadata": {"name": one, "labels": labelled(name), **marks}})
+        api.put("namespaces", {"metadata": {"name": one, "labels": labelled(name) | mark}})
     spec = {"name": name, "distro": "k3s", "version": "v1.36.3", "workloadNamespace": work, **spec}
     notes = {"vcp.dev/certificates-expire": expires} | ({"vcp.dev/published": "yes"} if published else {})
     meta = {"name": "control-plane", "namespace": namespace, "labels": labelled(name), "annotations": notes}

@@ -8,8 +8,12 @@ from fakeapi import FakeApi, StatusError
 from hostcli import labelled, pod, workload
 
 from syncer.kube.client import Client
+from vcp import render
+from vcp import spec as specs
 from vcp.errors import DeadlineError, RefusedError
 from vcp.provision import applying, facts, permissions, waiting
+
+SPEC = specs.load({"name": "a"})
 
 
 @pytest.fixture
@@ -27,47 +31,57 @@ async def test_facts_come_from_the_hosts_objects(api: FakeApi, client: Client) -
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     api.put("storageclasses", {"metadata": {"name": "fast"}})
     api.put("storageclasses", {"metadata": {"name": "std", "annotations": default}})
-    found = await facts.read(client)
-    assert found == facts.HostFacts("v1.36.3", "10.43.0.0/16", {"fast": False, "std": True})
+    service = {"kubernetes.io/service-name": "kubernetes"}
+    own = {"metadata": {"name": "kubernetes", "namespace": "default", "labels": service}}
+    api.put("endpointslices", own | {"endpoints": [{"addresses": ["172.30.0.10"]}]})
+    api.put("namespaces", namespace("vcp-a"))
+    api.put("namespaces", namespace("vcp-a-work", **{"vcp.dev/made-namespace": "true"}))
+    found = await facts.survey(client, SPEC)
+    assert found.facts == render.Facts(
+        service_cidr="10.43.0.0/16,fd00::/108",
+        host_api_addresses=("172.30.0.10",),
+        foreign_namespaces=frozenset({"vcp-a"}),
+        host_version="v1.36.3",
+    )
+    assert found.storage_classes == {"fast": False, "std": True}
 
 
-@pytest.mark.usefixtures("version")
 async def test_an_old_host_tells_its_service_cidr_by_refusing(api: FakeApi, client: Client) -> None:
     text = "the provided IP (203.0.113.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
 
     def refuse(_: web.Request) -> web.Response:
         return web.json_response(StatusError(422, "Invalid", text).body, status=422)
 
-    api.denied.add(("list", "storageclasses"))
     api.routes["/api/v1/namespaces/default/services"] = refuse
-    assert await facts.read(client) == facts.HostFacts("v1.36.3", "10.96.0.0/12", None)
+    assert await facts.service_cidr(client, "") == "10.96.0.0/12"
     del api.routes["/api/v1/namespaces/default/services"]
-    assert (await facts.read(client, service_cidr="10.0.0.0/24")).service_cidr == "10.0.0.0/24"
-    with pytest.raises(ExceptionGroup) as caught:
-        await facts.read(client)
-    assert isinstance(caught.value.exceptions[0], RefusedError)
+    assert await facts.service_cidr(client, "10.0.0.0/24") == "10.0.0.0/24"
+    with pytest.raises(RefusedError):
+        await facts.service_cidr(client, "")
 
 
 @pytest.mark.parametrize(
-    ("classes", "wanted", "refused"),
+    ("classes", "storage", "refused"),
     [
-        (None, "", False),
-        ({"a": True}, "", False),
-        ({"a": False}, "a", False),
-        ({"a": False}, "", True),
-        ({"a": True}, "b", True),
-        ({}, "", True),
+        (None, {}, False),
+        ({"a": True}, {}, False),
+        ({"a": False}, {"class": "a"}, False),
+        ({"a": False}, {}, True),
+        ({"a": True}, {"class": "b"}, True),
+        ({}, {}, True),
+        ({}, {"ephemeral": True}, False),
     ],
 )
 def test_storage_that_would_wait_for_ever_is_refused(
-    classes: dict[str, bool] | None, wanted: str, refused: bool
+    classes: dict[str, bool] | None, storage: dict[str, Any], refused: bool
 ) -> None:
-    host = facts.HostFacts("v1", "10.0.0.0/8", classes)
+    survey = facts.Survey(render.Facts(service_cidr="10.0.0.0/8"), classes, {})
+    spec = specs.load({"name": "a", "storage": storage})
     if not refused:
-        facts.check_storage(host, wanted)
+        facts.check_storage(survey, spec)
         return
     with pytest.raises(RefusedError):
-        facts.check_storage(host, wanted)
+        facts.check_storage(survey, spec)
 
 
 async def test_missing_permissions_are_listed_exactly(api: FakeApi, client: Client) -> None:
@@ -88,9 +102,9 @@ async def test_applying_tells_what_it_changed(client: Client) -> None:
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "ns"}, "data": {}}
         for name in ("a", "b")
     ]
-    assert await applying.apply_all(client, objects) == {"created": 2, "changed": 0, "unchanged": 0}
+    assert await applying.apply_all(client, objects) == ["created", "created"]
     objects[0]["data"] = {"x": "1"}
-    assert await applying.apply_all(client, objects) == {"created": 0, "changed": 1, "unchanged": 1}
+    assert await applying.apply_all(client, objects) == ["changed", "unchanged"]
 
 
 def namespace(name: str, **labels: str) -> dict[str, Any]:
@@ -98,13 +112,13 @@ def namespace(name: str, **labels: str) -> dict[str, Any]:
 
 
 async def test_namespaces_are_made_marked_and_taken_again(api: FakeApi, client: Client) -> None:
-    wanted = namespace("vcp-a", level="baseline", **labelled("a"))
-    assert await applying.ensure_namespace(client, wanted, named_by_user=False) == "created"
+    mark = {"vcp.dev/made-namespace": "true"}
+    wanted = namespace("vcp-a", **labelled("a"), **mark)
+    assert await applying.ensure_namespace(client, wanted, "a", named_by_user=False) == "created"
     made = api.find("namespaces", "vcp-a")
     assert made
-    assert made["metadata"]["annotations"] == {applying.MADE_BY: "vcp"}
-    assert made["metadata"]["labels"]["level"] == "baseline"
-    assert await applying.ensure_namespace(client, wanted, named_by_user=False) == "unchanged"
+    assert made["metadata"]["labels"] == labelled("a") | mark
+    assert await applying.ensure_namespace(client, wanted, "a", named_by_user=False) == "unchanged"
 
 
 @pytest.mark.parametrize(
@@ -117,16 +131,16 @@ async def test_a_namespace_of_somebody_else_is_refused(
     api.put("namespaces", namespace("vcp-a", **labels))
     wanted = namespace("vcp-a", **labelled("a"))
     if not refusal:
-        assert await applying.ensure_namespace(client, wanted, named_by_user=named) == "changed"
+        assert await applying.ensure_namespace(client, wanted, "a", named_by_user=named) == "changed"
         return
     with pytest.raises(RefusedError, match=refusal):
-        await applying.ensure_namespace(client, wanted, named_by_user=named)
+        await applying.ensure_namespace(client, wanted, "a", named_by_user=named)
 
 
 async def test_a_user_who_may_not_make_namespaces_is_told_what_to_do(api: FakeApi, client: Client) -> None:
     api.denied.add(("create", "namespaces"))
     with pytest.raises(RefusedError, match="does not exist and you may not make it"):
-        await applying.ensure_namespace(client, namespace("vcp-a", **labelled("a")), named_by_user=False)
+        await applying.ensure_namespace(client, namespace("vcp-a", **labelled("a")), "a", named_by_user=False)
 
 
 class Recorder:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from vcp import config, inventory, output
+from vcp import config, contexts, inventory, kubeconfig, output
 from vcp.errors import NotFoundError, RefusedError, UsageError
 from vcp.provision import removing
 from vcp.session import Session, complete_names, on_host
@@ -47,6 +47,7 @@ async def command(
         session.options.if_interrupted = "The host goes on deleting."
         await removing.until_gone(host, going, seconds, progress)
     for tenant in tenants:
+        _forget(session, tenant.name)
         output.data(f"tenant/{tenant.name}" if session.output == "name" else f"tenant {tenant.name} deleted")
 
 
@@ -63,6 +64,12 @@ async def _find(
                 raise
             output.say(error.message)
     return found
+
+
+def _forget(session: Session, name: str) -> None:
+    """Takes the tenant's context out of the kubeconfig."""
+    if session.kubeconfig_file.is_file():
+        contexts.update(session.kubeconfig_file, lambda text: kubeconfig.remove(text, f"vcp-{name}"))
 
 
 def _confirm(tenants: list[inventory.Tenant], *, keep_data: bool) -> None:

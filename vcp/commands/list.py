@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from syncer.core import apis
-from vcp import inventory, output
+from vcp import inventory, layout, output
 from vcp.scene import Scene, View, watching
 from vcp.session import Session, on_host
 
@@ -27,7 +27,7 @@ async def command(session: Session, *, watch: bool) -> None:
 async def _follow(session: Session, listing: inventory.Listing) -> None:
     place = listing.limited_to
     views = (
-        View(apis.SECRETS, place, inventory.SELECTOR, f"metadata.name={inventory.RECORD}"),
+        View(apis.SECRETS, place, inventory.SELECTOR, f"metadata.name={layout.RECORD}"),
         View(apis.STATEFUL_SETS, place, inventory.SELECTOR),
         View(apis.DEPLOYMENTS, place, inventory.SELECTOR),
         View(apis.NAMESPACES, labels=inventory.SELECTOR, optional=True),

@@ -7,7 +7,7 @@ import click
 
 from syncer.core import apis
 from syncer.kube import requests
-from vcp import inventory
+from vcp import layout
 from vcp.errors import NotFoundError
 from vcp.session import Session, complete_names, on_host
 
@@ -23,7 +23,7 @@ COMPONENTS = ("api", "etcd", "syncer", "dns")
 async def command(session: Session, *, name: str, component: str, follow: bool, tail: int | None) -> None:
     """Print the logs of one COMPONENT of tenant NAME, by default of its API server."""
     tenant = await session.tenant(name)
-    labels = f"{inventory.SELECTOR},{inventory.COMPONENT}={component}"
+    labels = f"{layout.TENANT}={name},{layout.COMPONENT}={component}"
     pods = await session.host.list(apis.PODS, tenant.namespace, labels=labels)
     sources = [
         (pod["metadata"]["name"], container["name"])

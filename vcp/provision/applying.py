@@ -7,20 +7,21 @@ from typing import Any, Literal
 from syncer.core import apis
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
+from vcp import layout
 from vcp.errors import RefusedError
-from vcp.inventory import PART_OF, TENANT
 
 Obj = Mapping[str, Any]
 Outcome = Literal["created", "changed", "unchanged"]
 
-MANAGER = "vcp"
-MADE_BY = "vcp.dev/made-by"  # on namespaces that vcp made, which are the only ones that it deletes
 _PARALLEL = 8
 _BOOKKEEPING = {"generation", "managedFields", "resourceVersion"}
 
 
-async def apply_all(host: Client, objects: Iterable[Obj]) -> dict[Outcome, int]:
-    """Applies the objects of one step, which must not depend on each other; counts the outcomes."""
+async def apply_all(host: Client, objects: Iterable[Obj]) -> list[Outcome]:
+    """Applies the objects of one step: Secrets in their order, for the first ones hold what the others can be
+    made from again, and all else at once."""
+    objects = list(objects)
+    ordered = [await apply(host, obj) for obj in objects if obj["kind"] == "Secret"]
     limit = asyncio.Semaphore(_PARALLEL)
 
     async def one(obj: Obj) -> Outcome:
@@ -28,11 +29,12 @@ async def apply_all(host: Client, objects: Iterable[Obj]) -> dict[Outcome, int]:
             return await apply(host, obj)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(obj), name=f"apply {obj['kind']}") for obj in objects]
-    counts: dict[Outcome, int] = {"created": 0, "changed": 0, "unchanged": 0}
-    for task in tasks:
-        counts[task.result()] += 1
-    return counts
+        tasks = [
+            group.create_task(one(obj), name=f"apply {obj['kind']}")
+            for obj in objects
+            if obj["kind"] != "Secret"
+        ]
+    return ordered + [task.result() for task in tasks]
 
 
 async def apply(host: Client, obj: Obj) -> Outcome:
@@ -43,24 +45,22 @@ async def apply(host: Client, obj: Obj) -> Outcome:
         before = await host.get(resource, namespace, meta["name"])
     except kube.NotFoundError:
         before = None
-    after = await host.apply(resource, namespace, obj, field_manager=MANAGER, force=True)
+    after = await host.apply(resource, namespace, obj, field_manager=layout.FIELD_MANAGER, force=True)
     if before is None:
         return "created"
     return "unchanged" if _substance(before) == _substance(after) else "changed"
 
 
-async def ensure_namespace(host: Client, obj: Obj, *, named_by_user: bool) -> Outcome:
+async def ensure_namespace(host: Client, obj: Obj, tenant: str, *, named_by_user: bool) -> Outcome:
     """Makes the namespace, or takes one that is this tenant's or that the user has named.
 
     Raises RefusedError for any other that exists."""
-    name, tenant = obj["metadata"]["name"], obj["metadata"]["labels"][TENANT]
-    meta = {"name": name, "labels": labels(tenant), "annotations": {MADE_BY: "vcp"}}
     try:
-        # Not the applying field manager, so that the mark stays when applies do not name it.
-        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
-        await host.create(apis.NAMESPACES, "", made, field_manager="vcp-create")
+        # Not an apply, which would take a namespace that somebody else has just made.
+        await host.create(apis.NAMESPACES, "", obj, field_manager=layout.FIELD_MANAGER)
     except (kube.AlreadyExistsError, kube.ForbiddenError):
-        check_namespace(await _existing(host, name), tenant, named_by_user=named_by_user)
+        current = await _existing(host, obj["metadata"]["name"])
+        check_namespace(current, tenant, named_by_user=named_by_user)
         return await apply(host, obj)
     await apply(host, obj)
     return "created"
@@ -69,7 +69,7 @@ async def ensure_namespace(host: Client, obj: Obj, *, named_by_user: bool) -> Ou
 def check_namespace(current: Obj, tenant: str, *, named_by_user: bool) -> None:
     """Raises RefusedError if the namespace is somebody else's or is going away."""
     meta = current["metadata"]
-    owner = (meta.get("labels") or {}).get(TENANT)
+    owner = (meta.get("labels") or {}).get(layout.TENANT)
     if meta.get("deletionTimestamp"):
         raise RefusedError(
             f"namespace {meta['name']} is being deleted", hint="run the command again when it is gone"
@@ -87,10 +87,6 @@ def _substance(obj: Obj) -> Obj:
     """What an apply can change; controllers write a status, and with it a version, at any moment."""
     meta = {key: value for key, value in obj["metadata"].items() if key not in _BOOKKEEPING}
     return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
-
-
-def labels(tenant: str) -> dict[str, str]:
-    return {PART_OF: "vcp", TENANT: tenant}
 
 
 async def _existing(host: Client, name: str) -> Obj:

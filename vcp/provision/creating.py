@@ -1,21 +1,25 @@
-"""Brings a host to a plan: namespaces, lock, objects, waiting, verification, tenant bootstrap, publication.
+"""Brings a host to a spec: namespaces, lock, objects, waiting, tenant bootstrap, verification, publication.
 
-Every step may be repeated, and the record is written first and marked as published last, so a create that
-died anywhere is continued by the same command and removed by `vcp delete`.
+Every step may be repeated; the record of the spec is written first and marked as published last. So a create
+that died anywhere is continued by the same command and removed by `vcp delete`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 from syncer.core import apis
 from syncer.kube import auth
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
-from vcp import inventory, lock, output
+from vcp import inventory, layout, lock, output, pki, render, ways
 from vcp.errors import HostError
-from vcp.provision import applying, bootstrap, permissions, waiting
+from vcp.provision import applying, bootstrap, facts, permissions, waiting
+from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
 
@@ -23,109 +27,126 @@ Obj = Mapping[str, Any]
 _ISOLATION = {"LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "Role", "RoleBinding"}
 
 
-class Step(Protocol):
-    """Objects that may be applied in any order; a step needs those before it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def objects(self) -> Sequence[Obj]: ...
-
-
 @dataclass(frozen=True)
-class Plan:
-    """What is to stand on the host, and what is to be done in the tenant when it answers."""
+class Creation:
+    """One create under way. `survey` was read before the lock was held."""
 
-    tenant: str
-    namespace: str
-    namespace_named: bool  # whether the user named the namespaces, so that they may exist already
-    steps: Sequence[Step]
-    published: Obj  # the Secret with the kubeconfig
-    record: Obj  # the Secret with the spec as applied
-    access: auth.Access  # system:masters of the tenant; its server does not matter
-    tenant_objects: Sequence[Obj]
+    host: Client
+    spec: Spec
+    survey: facts.Survey
+    progress: output.Progress
+    seconds: float
 
     @property
-    def objects(self) -> list[Obj]:
-        return [obj for step in self.steps for obj in step.objects]
-
-    @property
-    def namespaces(self) -> list[Obj]:
-        return [obj for obj in self.objects if obj["kind"] == "Namespace"]
-
-    @property
-    def workloads(self) -> list[tuple[str, str]]:
-        kinds = {"Deployment", "StatefulSet"}
-        return [(obj["kind"], obj["metadata"]["name"]) for obj in self.objects if obj["kind"] in kinds]
+    def named(self) -> bool:
+        """Whether the user has named the namespaces, so that they may exist already."""
+        return self.spec.namespace != f"vcp-{self.spec.name}"
 
 
-async def check(host: Client, plan: Plan) -> None:
+def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
+    """Every object that a create would apply; key material that is missing is made for the occasion."""
+    material = pki.renew(survey.files, render.pki_request(spec, survey.facts), datetime.now(UTC))
+    steps = (
+        *render.render(spec, material, survey.facts),
+        render.publication(spec, material, _internal(spec)),
+    )
+    return render.flatten(steps)
+
+
+async def check(creation: Creation, objects: Sequence[Obj]) -> None:
     """Refuses what cannot work, before anything is changed."""
-    for namespace in plan.namespaces:
+    host, spec = creation.host, creation.spec
+    facts.check_storage(creation.survey, spec)
+    for name in creation.survey.facts.foreign_namespaces:
         try:
-            current = await host.get(apis.NAMESPACES, "", namespace["metadata"]["name"])
+            current = await host.get(apis.NAMESPACES, "", name)
         except (kube.NotFoundError, kube.ForbiddenError):
             continue
-        applying.check_namespace(current, plan.tenant, named_by_user=plan.namespace_named)
-    wanted = permissions.needs([*plan.objects, plan.published, plan.record], plan.namespace)
+        applying.check_namespace(current, spec.name, named_by_user=creation.named)
+    wanted = permissions.needs(objects, spec.namespace)
     await permissions.check(host, [need for need in wanted if need.resource is not apis.NAMESPACES])
 
 
-async def carry_out(
-    host: Client,
-    plan: Plan,
-    replan: Callable[[], Awaitable[Plan]],
-    *,
-    seconds: float,
-    wait: bool,
-    progress: output.Progress,
-) -> bool:
-    """Whether anything on the host was changed.
-
-    `replan` is called once the lock is held, so that a plan which another create outdated is made again."""
+async def carry_out(creation: Creation, *, wait: bool) -> bool:
+    """Whether anything on the host was changed."""
+    host, spec, progress = creation.host, creation.spec, creation.progress
+    first, *access = render.render_access(spec, creation.survey.facts)
     with progress.step("namespaces"):
         outcomes = [
-            await applying.ensure_namespace(host, namespace, named_by_user=plan.namespace_named)
-            for namespace in plan.namespaces
+            await applying.ensure_namespace(host, obj, spec.name, named_by_user=creation.named)
+            for obj in first.objects
+            if obj["kind"] == "Namespace"
         ]
-        progress.result(_summary({outcome: outcomes.count(outcome) for outcome in outcomes}))
-    changed = set(outcomes) != {"unchanged"}
-    async with lock.held(host, plan.namespace, applying.labels(plan.tenant), lock.identity()):
-        plan = await replan()
-        changed |= await applying.apply(host, plan.record) != "unchanged"
-        for step in plan.steps:
-            with progress.step(step.name):
-                counts = await applying.apply_all(
-                    host, [obj for obj in step.objects if obj["kind"] != "Namespace"]
-                )
-                progress.result(_summary(counts))
-            changed |= bool(counts["created"] + counts["changed"])
+        progress.result(_summary(outcomes))
+    async with lock.held(host, spec.namespace, layout.labels(spec, "create"), lock.identity()):
+        outcomes += await _apply(creation, "record", first.objects)
+        for step in access:
+            outcomes += await _apply(creation, step.name, step.objects)
+        with progress.step("address"):
+            found = await _addressed(creation, wait=wait)
+            progress.result(found.cluster_ip_of_api or "")
+        # Read again under the lock: another create may have made the keys in the meantime.
+        existing = await facts.files(host, spec)
+        material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
+        for step in render.render(spec, material, found)[1 + len(access) :]:
+            outcomes += await _apply(creation, step.name, step.objects)
         if wait:
-            changed |= await _finish(host, plan, seconds, progress)
-    return changed
+            outcomes.append(await _finish(creation, material, found))
+    return set(outcomes) != {"unchanged"}
 
 
-async def _finish(host: Client, plan: Plan, seconds: float, progress: output.Progress) -> bool:
-    deadline = asyncio.get_running_loop().time() + seconds
+async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[applying.Outcome]:
+    with creation.progress.step(name):
+        outcomes = await applying.apply_all(
+            creation.host, [obj for obj in objects if obj["kind"] != "Namespace"]
+        )
+        creation.progress.result(_summary(outcomes))
+    return outcomes
 
-    def left() -> float:
-        return max(1.0, deadline - asyncio.get_running_loop().time())
 
+async def _addressed(creation: Creation, *, wait: bool) -> render.Facts:
+    """The facts with the API's addresses, which its certificate has to name."""
+    spec = creation.spec
+    service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
+    if spec.expose.type == "load-balancer" and wait:
+        service = await waiting.until_balanced(
+            creation.host, spec.namespace, ways.SERVICE, creation.seconds, creation.progress
+        )
+    balancer = (service.get("status") or {}).get("loadBalancer") or {}
+    addresses = (one.get("hostname") or one.get("ip") for one in balancer.get("ingress") or ())
+    return msgspec.structs.replace(
+        creation.survey.facts,
+        cluster_ip_of_api=service["spec"]["clusterIP"],
+        api_addresses=tuple(address for address in addresses if address),
+    )
+
+
+async def _finish(creation: Creation, material: pki.Material, found: render.Facts) -> applying.Outcome:
+    host, spec, progress, files = creation.host, creation.spec, creation.progress, material.files
+    deadline = asyncio.get_running_loop().time() + creation.seconds
+    objects = render.flatten(render.render(spec, material, found))
     with progress.step("control plane"):
-        await waiting.until_ready(host, plan.namespace, plan.workloads, left(), progress)
+        workloads = [
+            (obj["kind"], obj["metadata"]["name"])
+            for obj in objects
+            if obj["kind"] in {"Deployment", "StatefulSet"}
+        ]
+        await waiting.until_ready(host, spec.namespace, workloads, creation.seconds, progress)
         progress.result("ready")
     with progress.step("tenant"):
-        await bootstrap.run(
-            host, plan.namespace, plan.access, plan.tenant_objects, seconds=left(), progress=progress
+        access = auth.Access(
+            "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
         )
-        progress.result("answers")
+        left = max(5.0, deadline - asyncio.get_running_loop().time())
+        tenant = render.tenant_objects(spec)
+        await bootstrap.run(host, spec.namespace, access, tenant, seconds=left, progress=progress)
+        progress.result("usable")
     with progress.step("isolation"):
-        await verify(host, plan.objects)
+        await verify(host, objects)
         progress.result("verified")
-    outcome = await applying.apply(host, plan.published)
-    await _mark_published(host, plan.record)
-    return outcome != "unchanged"
+    outcome = await applying.apply(host, await _publication(host, spec, material))
+    await _mark_published(host, spec, material)
+    return outcome
 
 
 async def verify(host: Client, objects: Iterable[Obj]) -> None:
@@ -139,13 +160,28 @@ async def verify(host: Client, objects: Iterable[Obj]) -> None:
             )
 
 
-async def _mark_published(host: Client, record: Obj) -> None:
-    meta = record["metadata"]
-    note = {"metadata": {"annotations": {inventory.PUBLISHED: "true"}}}
-    await host.patch(apis.SECRETS, meta["namespace"], meta["name"], note, field_manager="vcp-create")
+async def _publication(host: Client, spec: Spec, material: pki.Material) -> Obj:
+    """The Secret with the admin's kubeconfig, by the best address there is for somebody outside of vcp."""
+    service = await host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
+    outside = [way for way in ways.candidates(service, (), "") if way.kind == "load balancer"]
+    server = outside[0].server if outside else _internal(spec)
+    (secret,) = render.publication(spec, material, server).objects
+    return secret
 
 
-def _summary(counts: Mapping[applying.Outcome, int]) -> str:
-    if not counts.get("created") and not counts.get("changed"):
-        return "unchanged"
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+def _internal(spec: Spec) -> str:
+    return f"https://{ways.SERVICE}.{spec.namespace}.svc"
+
+
+async def _mark_published(host: Client, spec: Spec, material: pki.Material) -> None:
+    notes = {inventory.PUBLISHED: "true"}
+    if material.expires:
+        notes[inventory.EXPIRES] = material.expires.isoformat()
+    body = {"metadata": {"annotations": notes}}
+    # Another field manager than the applying one, whose next apply would take the notes away.
+    await host.patch(apis.SECRETS, spec.namespace, layout.RECORD, body, field_manager="vcp-create")
+
+
+def _summary(outcomes: Sequence[applying.Outcome]) -> str:
+    counts = {outcome: outcomes.count(outcome) for outcome in ("created", "changed")}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "unchanged"

@@ -12,9 +12,8 @@ from typing import Any
 from syncer.core import apis
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
-from vcp import inventory, output
+from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
-from vcp.provision.applying import MADE_BY
 from vcp.scene import Scene, View, watching
 
 Obj = Mapping[str, Any]
@@ -95,13 +94,13 @@ async def _made_by_vcp(host: Client, name: str) -> bool:
         found = await host.get(apis.NAMESPACES, "", name)
     except (kube.NotFoundError, kube.ForbiddenError):
         return False
-    return MADE_BY in (found["metadata"].get("annotations") or {})
+    return layout.MADE in (found["metadata"].get("labels") or {})
 
 
 async def _remove_labelled(
     host: Client, namespace: str, tenant: str, kinds: Iterable[Iterable[apis.ApiResource]]
 ) -> None:
-    labels = f"{inventory.SELECTOR},{inventory.TENANT}={tenant}"
+    labels = f"{inventory.SELECTOR},{layout.TENANT}={tenant}"
     for together in kinds:
         async with asyncio.TaskGroup() as group:
             for resource in together:
@@ -110,7 +109,7 @@ async def _remove_labelled(
 
 async def _remove_kind(host: Client, resource: apis.ApiResource, namespace: str, labels: str) -> None:
     found = await host.list(resource, namespace, labels=labels)
-    found.sort(key=lambda obj: obj["metadata"]["name"] == inventory.RECORD)
+    found.sort(key=lambda obj: obj["metadata"]["name"] == layout.RECORD)
     for obj in found:
         meta = obj["metadata"]
         # Gone already, or made anew by somebody else: not ours to delete.

@@ -48,6 +48,21 @@ async def until_ready(
             ) from error
 
 
+async def until_balanced(
+    host: Client, namespace: str, service: str, seconds: float, progress: output.Progress
+) -> Obj:
+    """The Service, once its load balancer has an address."""
+
+    def look(scene: Scene) -> Obj | None:
+        found = scene.find(apis.SERVICES, service, namespace) or {}
+        balancer = (found.get("status") or {}).get("loadBalancer") or {}
+        progress.waiting("no address from the load balancer yet")
+        return found if balancer.get("ingress") else None
+
+    async with watching(host, View(apis.SERVICES, namespace, fields=f"metadata.name={service}")) as scene:
+        return await scene.until(look, seconds, "an address from the load balancer")
+
+
 def lagging(scene: Scene, wanted: set[tuple[str, str]]) -> list[str]:
     """The workloads that are not ready, each as `api 0/1 ready`."""
     found = {
