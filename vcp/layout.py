@@ -1,7 +1,5 @@
 """The names, ports and addresses that host objects agree on, all derived from the spec."""
 
-import ipaddress
-
 from vcp.spec import Spec
 
 API_PORT = 6443  # the container's; the Service listens on 443
@@ -65,11 +63,10 @@ def etcd_sans(spec: Spec) -> tuple[str, ...]:
     return ("127.0.0.1", "localhost", etcd_service(spec), *etcd_members(spec))
 
 
-def api_sans(spec: Spec, service_cidr: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+def api_sans(spec: Spec, addresses: tuple[str, ...]) -> tuple[str, ...]:
     """The names and addresses by which the API is reached: from outside, from the host, from tenant pods."""
     tenant = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     host = [f"api.{spec.namespace}", f"api.{spec.namespace}.svc", f"api.{spec.namespace}.svc.cluster.local"]
-    first = [str(ipaddress.ip_network(cidr)[1]) for cidr in service_cidr.split(",")]
     names = [
         *tenant,
         f"kubernetes.default.svc.{spec.cluster_domain}",
@@ -77,7 +74,6 @@ def api_sans(spec: Spec, service_cidr: str, addresses: tuple[str, ...]) -> tuple
         "localhost",
         "127.0.0.1",
         "::1",
-        *first,  # the ClusterIP of `default/kubernetes` before the syncer gives it the Service's
         *addresses,
         *spec.expose.tls_sans,
     ]

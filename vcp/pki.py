@@ -101,7 +101,7 @@ class _System:
 SYSTEM: Source = _System()
 
 
-def request(spec: Spec, service_cidr: str, addresses: tuple[str, ...] = ()) -> PkiRequest:
+def request(spec: Spec, addresses: tuple[str, ...] = ()) -> PkiRequest:
     """What a tenant needs; `addresses` are those of its Service `api`, known once the host has given them."""
     etcd = layout.etcd_sans(spec)
     every = [
@@ -109,7 +109,7 @@ def request(spec: Spec, service_cidr: str, addresses: tuple[str, ...] = ()) -> P
             name="api-serving",
             ca="server-ca",
             cn="kube-apiserver",
-            sans=layout.api_sans(spec, service_cidr, addresses),
+            sans=layout.api_sans(spec, addresses),
             server=True,
         ),
         Leaf(
