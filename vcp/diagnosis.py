@@ -16,7 +16,8 @@ def reasons(pods: Iterable[Obj], claims: Iterable[Obj] = (), events: Iterable[Ob
     for obj, why in [*((pod, _pod(pod)) for pod in pods), *((claim, _claim(claim)) for claim in claims)]:
         if why:
             warning = warnings.get(obj["metadata"].get("uid", ""), "")
-            found.append(f"{obj['metadata']['name']} {why}" + (f": {warning}" if warning else ""))
+            said = f"{obj['metadata']['name']} {why}"
+            found.append(f"{said}: {warning}" if warning and "(" not in why else said)
     return found
 
 

@@ -237,7 +237,9 @@ def _as_kube_errors() -> Any:
     except aiohttp.ClientConnectorCertificateError as error:
         raise errors.UnreachableError(f"the server's certificate is not trusted: {error}") from error
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-        raise errors.UnreachableError(f"no connection: {error}") from error
+        raise errors.UnreachableError(
+            f"no connection: {getattr(error, 'strerror', None) or error}"
+        ) from error
     except TimeoutError as error:
         raise errors.RequestTimeoutError(f"no answer in time: {error}") from error
     except (aiohttp.ClientError, OSError) as error:
