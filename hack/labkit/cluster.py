@@ -132,7 +132,7 @@ class Cluster:
 
     def environment(self) -> dict[str, str]:
         """What a command needs to work on the lab: the cluster, its tools, and the images for `vcp`."""
-        tools = ":".join(sorted({str(path.parent) for path in built().values()}))
+        tools = ":".join(str(built()[name].parent) for name in ("kubectl", "etcdctl", "ctr"))
         return {
             "KUBECONFIG": str(self.lab.kubeconfig),
             "VCP_CONFIG": str(self.lab.folder / "vcp.yaml"),

@@ -92,6 +92,7 @@ def ensure_fabric(first: Path) -> None:
             run("ip", "link", "add", FABRIC, "type", "bridge")
             run("ip", "link", "add", "carrier0", "type", "veth", "peer", "name", "carrier1")
             run("ip", "link", "set", "carrier1", "master", FABRIC)
+            run("ip", "link", "set", "carrier0", "arp", "off")  # or it would answer for the bridge's address
         for device in (FABRIC, "carrier0", "carrier1"):
             run("ip", "link", "set", device, "up")
         run("ip", "address", "replace", f"{address.node}/24", "dev", FABRIC)
