@@ -135,7 +135,7 @@ class Cluster:
         tools = ":".join(str(built()[name].parent) for name in ("kubectl", "etcdctl", "ctr"))
         return {
             "KUBECONFIG": str(self.lab.kubeconfig),
-            "VCP_CONFIG": str(self.lab.folder / "vcp.yaml"),
+            "VCP_CONFIG": str(self.lab.vcp_config),
             "PATH": f"{tools}:{os.environ['PATH']}",
         }
 

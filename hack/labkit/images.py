@@ -28,6 +28,7 @@ COREDNS = f"localhost/coredns:{pins.COREDNS}"
 KUBE = f"localhost/kube:{pins.KUBERNETES}"
 KUBE_APISERVER = f"localhost/kube-apiserver:{pins.KUBERNETES}"
 KUBE_CONTROLLER_MANAGER = f"localhost/kube-controller-manager:{pins.KUBERNETES}"
+K3S_STANDIN = f"localhost/k3s-standin:{pins.KUBERNETES}"
 AGNHOST = "localhost/agnhost:1"
 TOOLS = "localhost/tools:1"
 KWOK = f"localhost/kwok:{pins.KWOK}"
@@ -116,12 +117,16 @@ def _kube(kube: Path, scratch: Path) -> list[Image]:
     """The kube binary under each of its names; the references differ in what they start."""
     links = [(f"usr/local/bin/{name}", "kube") for name in pins.KUBE_COMPONENTS]
     layer = write_layer(scratch / "layer", [("usr/local/bin/kube", kube), ("tmp/", b""), *links])
+    standin = write_layer(scratch / "k3s", [(f"usr/local/bin/{name}", "kube") for name in ("k3s", "cp")])
     starts = {
         KUBE: "kubectl",
         KUBE_APISERVER: "kube-apiserver",
         KUBE_CONTROLLER_MANAGER: "kube-controller-manager",
     }
-    return [Image(ref, (layer,), entrypoint=(f"/usr/local/bin/{name}",)) for ref, name in starts.items()]
+    return [
+        *(Image(ref, (layer,), entrypoint=(f"/usr/local/bin/{name}",)) for ref, name in starts.items()),
+        Image(K3S_STANDIN, (layer, standin), entrypoint=("/usr/local/bin/k3s",)),
+    ]
 
 
 def _etcd(binaries: dict[str, Path], scratch: Path) -> list[Image]:

@@ -90,6 +90,10 @@ class Lab:
         return self.folder / "kubeconfig"
 
     @property
+    def vcp_config(self) -> Path:
+        return self.folder / "vcp.yaml"
+
+    @property
     def exists(self) -> bool:
         return self.folder.exists()
 

@@ -7,9 +7,19 @@ Each part is made if it is missing and left alone if it is there.
 import json
 from pathlib import Path
 
-from labkit import cgroups, network, pki, store
+import yaml
+
+from labkit import cgroups, images, network, pki, store
 from labkit.components import CLUSTER_DOMAIN, NodeAgents, kubeconfig
 from labkit.lab import Lab, Node
+
+# What a tenant's spec has to name in place of the images of public registries.
+TENANT_IMAGES = {
+    "k3s": images.K3S_STANDIN,
+    "apiServer": images.KUBE_APISERVER,
+    "controllerManager": images.KUBE_CONTROLLER_MANAGER,
+    "etcd": images.ETCD,
+}
 
 
 def prepare(lab: Lab, binaries: dict[str, Path], seed: Path) -> None:
@@ -19,6 +29,7 @@ def prepare(lab: Lab, binaries: dict[str, Path], seed: Path) -> None:
         cgroups.ensure(group)
     _connect(lab, nodes)
     _certify(lab, nodes)
+    write(lab.vcp_config, yaml.safe_dump({"spec": {"images": TENANT_IMAGES}}))
     for node in nodes:
         (node.folder / "volumes").mkdir(parents=True, exist_ok=True)
         if not node.store.exists():
