@@ -1,19 +1,35 @@
 """The command line: finds a command's module by its name and turns errors into messages and exit codes.
 
-Commands are imported only when they run, so that `vcp --help` costs no more than click itself.
+Commands are imported only when they run, so that `vcp --help` costs no more than click itself. The global
+options are understood before and after the command's name, as kubectl's are.
 """
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
 
 from vcp.errors import VcpError
+from vcp.options import Options, global_options
 
 # name -> one line of help, so that the overview needs no command's module.
 COMMANDS = {
+    "create": "Create a tenant cluster, or bring an existing one to its spec.",
+    "delete": "Delete tenant clusters and everything that belongs to them.",
+    "list": "List the tenant clusters.",
+    "status": "Show how a tenant cluster is and what to do next.",
+    "kubeconfig": "Print a kubeconfig for a tenant cluster.",
+    "connect": "Find a way to a tenant cluster and use it.",
+    "logs": "Print the logs of a control plane.",
+    "completion": "Print the shell completion script.",
     "version": "Print the version of vcp.",
 }
+EXIT_CODES = """\b
+Exit codes:
+  0 done            2 usage          3 not found     4 refused
+  5 timeout         6 host API       1 anything else
+  130 interrupted by Ctrl-C"""
 
 
 class LazyGroup(click.Group):
@@ -26,6 +42,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"vcp.commands.{cmd_name}").command
+        taken = {name for param in command.params for name in (param.name, *param.opts)}
+        command.params += [
+            option for option in global_options(hidden=True) if not taken & {option.name, *option.opts}
+        ]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -33,19 +53,31 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(debug: bool) -> None:
-    """Give every tenant a Kubernetes of its own, inside a cluster that you already have."""
+cli = LazyGroup(
+    "vcp",
+    help="Give every tenant a Kubernetes of its own, inside a cluster that you already have.",
+    epilog=EXIT_CODES,
+    params=global_options(hidden=False),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
+    """The console script; `args` are those of the process unless given."""
+    options = Options()
     try:
-        cli(standalone_mode=True)
+        result = cli.main(args, prog_name="vcp", obj=options, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except VcpError as error:
-        if "--debug" in sys.argv:
+        if options.debug:
             raise
         click.echo(f"vcp: {error.message}", err=True)
         if error.hint:
             click.echo(f"     {error.hint}", err=True)
         sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"vcp: interrupted. {options.if_interrupted}".rstrip(), err=True)
+        sys.exit(130)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -33,10 +33,10 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 def test_an_error_is_a_message_a_hint_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(**_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RefusedError("tenant-a is protected", hint="pass --unprotect")
 
-    monkeypatch.setattr(vcp.cli, "cli", refuse)
+    monkeypatch.setattr(vcp.cli.cli, "main", refuse)
     with pytest.raises(SystemExit) as exit_:
         vcp.cli.main()
     assert exit_.value.code == RefusedError.exit_code

@@ -1,0 +1,254 @@
+"""Moves the bytes: one session per API server, every request with a deadline, every failure a KubeError."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+
+from syncer.core.apis import ApiResource
+from syncer.kube import auth, errors, requests, watching
+from syncer.kube.requests import Obj, Request
+
+P = ParamSpec("P")
+
+_log = logging.getLogger(__name__)
+_CONNECT_TIMEOUT = 10.0
+_KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
+_BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
+_decoder = msgspec.json.Decoder()
+
+
+def _verb(build: Callable[P, Request]) -> Callable[Concatenate["Client", P], Awaitable[Obj]]:
+    """The method that sends what `build` builds, with the same arguments."""
+
+    def send(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[Obj]:
+        return self.send(build(*args, **kwargs))
+
+    return send
+
+
+class ListResult(list[Obj]):
+    """The items of all pages, each with its apiVersion and kind, and the version to watch from."""
+
+    resource_version: str = ""
+
+
+class Client:
+    """An API server; `timeout` bounds each request, its attempts and pauses included.
+
+    A request is repeated when the server asks for it with Retry-After, on a broken connection if that does no
+    harm, and once after a 401 if the credentials can be read again; `attempts=1` leaves all to the caller.
+    Watches and streams count among the `connections`.
+    """
+
+    get = _verb(requests.get)
+    create = _verb(requests.create)
+    replace = _verb(requests.replace)
+    apply = _verb(requests.apply)
+    patch = _verb(requests.patch)
+    delete = _verb(requests.delete)
+
+    def __init__(
+        self, access: auth.Access, *, timeout: float = 30.0, attempts: int = 4, connections: int = 32
+    ) -> None:
+        self.access = access
+        self._credentials = auth.Credentials(access)
+        self._timeout = timeout
+        self._attempts = attempts
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_KEEPALIVE),
+            headers={
+                "User-Agent": "vcp"
+            },  # Accept is */*: JSON where there is a choice; upgrades refuse JSON
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def send(self, request: Request) -> Obj:
+        """The decoded answer."""
+        return _decode(await self.read(request))
+
+    async def read(self, request: Request) -> bytes:
+        """The raw answer, whole."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                for attempt in range(1, self._attempts + 1):
+                    try:
+                        async with self._open(request, read_timeout=self._timeout) as response:
+                            return await response.read()
+                    except errors.KubeError as error:
+                        pause = self._pause(request, error, attempt)
+                        if attempt == self._attempts or pause is None:
+                            raise
+                        await asyncio.sleep(pause)
+        except TimeoutError as error:
+            raise errors.RequestTimeoutError(
+                f"{self.access.server} did not answer within {self._timeout:g} s"
+            ) from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def list(
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        page_size: int = 500,
+    ) -> ListResult:
+        """All pages, consistent with each other. Raises GoneError if they outlive the server's history."""
+        result, token = ListResult(), ""
+        while True:
+            page = await self.send(
+                requests.list_page(
+                    resource, namespace, labels=labels, fields=fields, limit=page_size, continue_=token
+                )
+            )
+            for item in page["items"] or ():
+                item.setdefault("apiVersion", resource.api_version)
+                item.setdefault("kind", resource.kind)
+                result.append(item)
+            result.resource_version = page["metadata"]["resourceVersion"]
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return result
+
+    async def watch(
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        resource_version: str,
+        labels: str = "",
+        fields: str = "",
+        seconds: int = 300,
+    ) -> AsyncIterator[watching.WatchEvent]:
+        """Events until the server ends the watch. Raises GoneError when `resource_version` is too old, and
+        TransportError when the connection breaks or is silent for longer than bookmarks are apart."""
+        request = requests.watch(
+            resource,
+            namespace,
+            resource_version=resource_version,
+            labels=labels,
+            fields=fields,
+            seconds=seconds,
+        )
+        decoder = watching.WatchDecoder()
+        async with self._open(request, read_timeout=_BOOKMARK_INTERVAL + 30) as response:
+            async for chunk in response.content.iter_any():
+                for event in decoder.feed(chunk):
+                    yield event
+        decoder.finish()
+
+    async def stream(self, request: Request, *, idle: float | None = None) -> AsyncIterator[bytes]:
+        """The raw answer as it comes, e.g. a followed log; `idle` bounds the silence between two pieces."""
+        async with self._open(request, read_timeout=idle) as response:
+            async for chunk in response.content.iter_any():
+                yield chunk
+
+    @contextlib.asynccontextmanager
+    async def websocket(
+        self, path: str, query: Mapping[str, str], protocols: tuple[str, ...]
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to a streaming subresource, e.g. `pods/web/portforward`."""
+        session, options = await self._prepare()
+        with _as_kube_errors():
+            async with asyncio.timeout(self._timeout):
+                socket = await session.ws_connect(
+                    f"{self.access.server}{path}?{urlencode(query)}",
+                    protocols=protocols,
+                    max_msg_size=0,
+                    heartbeat=30,
+                    **options,
+                )
+        async with socket:
+            yield socket
+
+    def _pause(self, request: Request, error: errors.KubeError, attempt: int) -> float | None:
+        """Seconds to wait before the request is sent again; None if it must not be."""
+        if isinstance(error, errors.UnauthorizedError):
+            return 0.0 if self._credentials.renewable and attempt == 1 else None
+        if isinstance(error, errors.ApiError):
+            return error.retry_after if error.retryable else None
+        harmless = isinstance(error, errors.UnreachableError) or request.repeatable
+        return 0.1 * 2**attempt if error.retryable and harmless else None
+
+    async def _prepare(self) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
+        if self._session is None:
+            raise RuntimeError("the client is used outside its `async with`")
+        options: dict[str, Any] = {"headers": await self._credentials.headers()}
+        if self.access.server.startswith("https:"):
+            options["ssl"] = self._credentials.tls()
+            options["server_hostname"] = self.access.server_name or None
+        if self.access.proxy:
+            options["proxy"] = self.access.proxy
+        return self._session, options
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self, request: Request, *, read_timeout: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A successful answer whose body is still to be read."""
+        session, options = await self._prepare()
+        if request.content_type:
+            options["headers"]["Content-Type"] = request.content_type
+        url = f"{self.access.server}{request.path}"
+        if request.query:
+            url += f"?{urlencode(request.query)}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=read_timeout)
+        with _as_kube_errors():
+            async with session.request(
+                request.method, url, data=request.body, timeout=timeout, allow_redirects=False, **options
+            ) as response:
+                _log.debug(
+                    "request",
+                    extra={"method": request.method, "path": request.path, "status": response.status},
+                )
+                if response.status == 401:
+                    self._credentials.renew()
+                if response.status >= 300:
+                    body = await response.read()
+                    raise errors.from_response(response.status, response.headers, body, datetime.now(UTC))
+                yield response
+
+
+@contextlib.contextmanager
+def _as_kube_errors() -> Any:
+    """What aiohttp raises, as members of our tree. The order matters: its classes overlap."""
+    try:
+        yield
+    except aiohttp.WSServerHandshakeError as error:
+        message = f"no upgrade to WebSocket: HTTP {error.status}"
+        raise errors.from_status({"message": message}, error.status) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise errors.UnreachableError(f"the server's certificate is not trusted: {error}") from error
+    except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+        raise errors.UnreachableError(f"no connection: {error}") from error
+    except TimeoutError as error:
+        raise errors.RequestTimeoutError(f"no answer in time: {error}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise errors.TransportError(f"the connection broke: {error!r}") from error
+
+
+def _decode(body: bytes) -> Obj:
+    try:
+        decoded = _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise errors.TransportError(f"the answer is no JSON: {error}") from error
+    if not isinstance(decoded, dict):
+        raise errors.TransportError("the answer is no JSON object")
+    return decoded

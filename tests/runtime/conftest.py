@@ -1,0 +1,31 @@
+"""One fake API server, a client to it, and the command line against it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from fakeapi import FakeApi
+from hostcli import HostCli
+
+from syncer.kube.auth import Access
+from syncer.kube.client import Client
+
+
+@pytest_asyncio.fixture
+async def api() -> AsyncIterator[FakeApi]:
+    async with FakeApi().serve() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def client(api: FakeApi) -> AsyncIterator[Client]:
+    async with Client(Access(api.url), timeout=5) as connected:
+        yield connected
+
+
+@pytest.fixture
+def cli(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostCli:
+    monkeypatch.setenv("VCP_CONFIG", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return HostCli(api, tmp_path)

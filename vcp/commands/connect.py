@@ -1,0 +1,57 @@
+"""`vcp connect`."""
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from syncer.kube import kubeconfig as kubeconfigs
+from vcp import child, contexts, kubeconfig, output, ways
+from vcp.session import Session, complete_names, on_host
+
+
+@click.command("connect", context_settings={"ignore_unknown_options": True})
+@click.argument("name", shell_complete=complete_names)
+@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.option("--print", "print_", is_flag=True, help="Print the kubeconfig instead of writing it.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Local port of a port-forward.")
+@on_host
+async def command(
+    session: Session, *, name: str, program: tuple[str, ...], print_: bool, port: int
+) -> int | None:
+    """Find a way to tenant NAME: load balancer, node port, cluster IP, or a port-forward that is held here.
+
+    Switches the kubeconfig to the tenant's context; with a COMMAND, runs it with a KUBECONFIG of its own
+    instead, and exits with its code.
+    """
+    tenant = await session.tenant(name)
+    entry = await session.entry(name, tenant.namespace)
+    access = kubeconfigs.from_text(entry.text().encode())
+    async with ways.way_in(session.host, tenant.namespace, access, local_port=port) as way:
+        cluster = {key: value for key, value in entry.cluster.items() if key != "tls-server-name"}
+        cluster["server"] = way.server
+        if way.server_name:
+            cluster["tls-server-name"] = way.server_name
+        entry = kubeconfig.Entry(name=entry.name, cluster=cluster, user=entry.user)
+        if program:
+            return await _run(entry, program)
+        if print_:
+            output.data(entry.text())
+        else:
+            contexts.update(session.kubeconfig_file, lambda text: kubeconfig.merge(text, entry))
+            output.say(f"Switched to context {entry.name} by {way.kind}, {way.server}.")
+        if way.kind == "port-forward":
+            session.options.if_interrupted = "The port-forward has ended; `vcp connect` opens it again."
+            output.say("The port-forward is held until Ctrl-C.")
+            await asyncio.Event().wait()
+    return None
+
+
+async def _run(entry: kubeconfig.Entry, program: tuple[str, ...]) -> int:
+    """The program sees the tenant alone, and nothing of it stays behind."""
+    with tempfile.TemporaryDirectory(prefix="vcp-") as folder:
+        file = Path(folder) / "kubeconfig"
+        contexts.write(file, entry.text())
+        return await child.run(program, {**os.environ, "KUBECONFIG": str(file)})

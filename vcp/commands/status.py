@@ -1,0 +1,133 @@
+"""`vcp status`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from syncer.core import apis
+from syncer.kube import errors as kube
+from vcp import diagnosis, inventory, output
+from vcp.session import Session, complete_names, on_host
+
+Obj = Mapping[str, Any]
+_RENEW_BEFORE = timedelta(days=30)
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What `-o json` prints."""
+
+    tenant: inventory.Tenant
+    endpoints: tuple[str, ...]
+    restarts: dict[str, int]  # pod -> restarts of all its containers
+    reasons: tuple[str, ...]
+    next_step: str
+
+
+@click.command("status")
+@click.argument("name", shell_complete=complete_names)
+@on_host
+async def command(session: Session, *, name: str) -> None:
+    """Show the state of tenant NAME, its components, endpoints and certificates, and what to do next."""
+    tenant = await session.tenant(name)
+    pods = await _list(session, apis.PODS, tenant.namespace)
+    claims = await _list(session, apis.PERSISTENT_VOLUME_CLAIMS, tenant.namespace)
+    events = await _list(session, apis.EVENTS, tenant.namespace, labels="", fields="type=Warning")
+    services = await _list(session, apis.SERVICES, tenant.namespace)
+    reasons = tuple(diagnosis.reasons(pods, claims, events))
+    now = datetime.now(UTC)
+    status = Status(
+        tenant=tenant,
+        endpoints=tuple(text for service in services for text in endpoints(service)),
+        restarts={pod["metadata"]["name"]: _restarts(pod) for pod in pods},
+        reasons=reasons,
+        next_step=next_step(tenant, reasons, now),
+    )
+    if session.output == "name":
+        output.data(f"tenant/{name}")
+    elif session.output == "table":
+        output.data(_text(status, now))
+    else:
+        output.data(output.encode(status, session.output))
+
+
+async def _list(
+    session: Session,
+    resource: apis.ApiResource,
+    namespace: str,
+    *,
+    labels: str = inventory.SELECTOR,
+    fields: str = "",
+) -> Sequence[Obj]:
+    """Nothing where the user may not look: the rest of the answer is still worth having."""
+    try:
+        return await session.host.list(resource, namespace, labels=labels, fields=fields)
+    except kube.ForbiddenError:
+        output.say(f"You may not list {resource.plural} in {namespace}; the answer goes without them.")
+        return []
+
+
+def endpoints(service: Obj) -> list[str]:
+    """Pure: where a Service can be reached, e.g. `api: load balancer 192.0.2.1:443`."""
+    name, spec = service["metadata"]["name"], service["spec"]
+    ports = spec.get("ports") or ()
+    found = [f"{name}: cluster IP {spec.get('clusterIP')}:{port['port']}" for port in ports]
+    if spec.get("type") in {"NodePort", "LoadBalancer"}:
+        found += [f"{name}: node port {port['nodePort']}" for port in ports if port.get("nodePort")]
+    balancer = (service.get("status") or {}).get("loadBalancer") or {}
+    for ingress in balancer.get("ingress") or ():
+        address = ingress.get("hostname") or ingress.get("ip")
+        found += [f"{name}: load balancer {address}:{port['port']}" for port in ports]
+    return found
+
+
+def next_step(tenant: inventory.Tenant, reasons: Sequence[str], now: datetime) -> str:
+    """Pure: the one thing to do next."""
+    expiry = tenant.certificates_expire
+    match tenant.state:
+        case "Terminating":
+            return f"wait, or `vcp delete {tenant.name}` to see what blocks"
+        case "Provisioning":
+            return f"`vcp create {tenant.name}` continues where the last create stopped"
+        case "NotReady":
+            cause = "the reasons above" if reasons else "its logs"
+            return f"look at {cause}; `vcp logs {tenant.name} api|etcd`"
+    if expiry and expiry - now < _RENEW_BEFORE:
+        return f"`vcp create {tenant.name}` renews the certificates"
+    return f"`vcp connect {tenant.name}`"
+
+
+def _restarts(pod: Obj) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sum(status.get("restartCount", 0) for status in statuses)
+
+
+def _text(status: Status, now: datetime) -> str:
+    tenant, expiry = status.tenant, status.tenant.certificates_expire
+    lines = [
+        f"tenant        {tenant.name}",
+        f"state         {tenant.state}" + (f": {tenant.reason}" if tenant.reason else ""),
+        f"namespaces    {tenant.namespace}, {tenant.workload_namespace or tenant.namespace} (workloads)",
+        f"distro        {tenant.distro} {tenant.version}",
+        f"age           {output.age(now - tenant.created)}",
+        f"certificates  until {expiry:%Y-%m-%d}" if expiry else "certificates  unknown",
+        *(f"endpoint      {text}" for text in status.endpoints),
+        "",
+        output.table([_component(one, status.restarts) for one in tenant.components]),
+        "",
+        *(f"! {reason}" for reason in status.reasons),
+        f"next: {status.next_step}",
+    ]
+    return "\n".join(lines)
+
+
+def _component(component: inventory.Component, restarts: Mapping[str, int]) -> dict[str, str]:
+    mine = (count for pod, count in restarts.items() if pod.startswith(f"{component.name}-"))
+    return {
+        "component": component.name,
+        "ready": f"{component.ready}/{component.desired}",
+        "restarts": str(sum(mine)),
+        "images": ", ".join(component.images),
+    }

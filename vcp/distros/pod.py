@@ -1,0 +1,157 @@
+"""The parts of an API pod that all distros share: flags, probes, mounts, memory tuning, images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from vcp import layout
+from vcp.spec import Spec
+from vcp.spec.model import Resources
+from vcp.spec.units import quantity
+
+Obj = dict[str, Any]
+
+CONFIG = "/etc/vcp/config"
+PKI = "/etc/vcp/pki"
+ENCRYPTION = "/etc/vcp/encryption"
+
+# The host, or the syncer, plays these parts. Names as in cmd/kube-controller-manager/names; the cloud
+# controllers (service-lb, node-route, cloud-node-lifecycle) do not start without a cloud provider.
+DISABLED_CONTROLLERS = (
+    "node-ipam-controller",
+    "node-lifecycle-controller",
+    "persistentvolume-attach-detach-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-expander-controller",
+    "ttl-controller",
+)
+
+# kubelets probe without credentials. Anonymous requests are let in for these paths alone; everything else,
+# /version included, answers 401. k3s leaves its own --anonymous-auth=false out when it sees this file.
+AUTHENTICATION = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AuthenticationConfiguration",
+    "anonymous": {
+        "enabled": True,
+        "conditions": [{"path": "/livez"}, {"path": "/readyz"}, {"path": "/healthz"}],
+    },
+}
+
+
+class ApiPod(msgspec.Struct, frozen=True):
+    """A distro's share of the Deployment `api`, and the files of its ConfigMap `api`."""
+
+    containers: list[Obj]
+    volumes: list[Obj]
+    init_containers: list[Obj] = []
+    files: Mapping[str, Obj] = {}
+
+
+def flags(*groups: Mapping[str, str]) -> list[str]:
+    """`--key=value` in the order of the keys; a later group wins."""
+    merged = {key: value for group in groups for key, value in group.items()}
+    return [f"--{key}={merged[key]}" for key in sorted(merged)]
+
+
+def api_flags(spec: Spec) -> dict[str, str]:
+    """kube-apiserver flags that hold for every distro."""
+    shared = {
+        "authentication-config": f"{CONFIG}/authentication.yaml",
+        "encryption-provider-config": f"{ENCRYPTION}/encryption.yaml",
+        "endpoint-reconciler-type": "none",  # the syncer points `default/kubernetes` at the host Service
+        # A tenant Node's InternalDNS is the syncer's kubelet endpoint. Its Hostname, which the API server
+        # tries first by default, is a host node's name and must never be dialled.
+        "kubelet-preferred-address-types": "InternalDNS,InternalIP",
+        "service-account-issuer": layout.issuer(spec),
+    }
+    if spec.replicas > 1:
+        # Clients keep one connection: now and then it is moved, so that a restarted pod gets its share. And a
+        # pod that ends serves on until the host's proxies know.
+        shared |= {"goaway-chance": "0.001", "shutdown-delay-duration": "5s"}
+    return shared | spec.extra_args.api_server
+
+
+def controller_flags(spec: Spec) -> dict[str, str]:
+    """kube-controller-manager flags that hold for every distro."""
+    return {
+        "controllers": ",".join(["*", *(f"-{name}" for name in DISABLED_CONTROLLERS)]),
+        # The defaults (20, 30) make a new namespace's first service account wait for seconds.
+        "kube-api-burst": "200",
+        "kube-api-qps": "100",
+        # Always on: it also makes a controller manager wait for its API server instead of exiting after 10 s.
+        # It retries twice as often as by default, for the first namespaces wait for it.
+        "leader-elect": "true",
+        "leader-elect-retry-period": "1s",
+    } | spec.extra_args.controller_manager
+
+
+def api_probes() -> Obj:
+    """The same for every distro, on the API port. Why so: docs/decisions/0010-waiting-for-etcd.md."""
+
+    def get(path: str, **timing: int) -> Obj:
+        return {"httpGet": {"scheme": "HTTPS", "port": layout.API_PORT, "path": path}, **timing}
+
+    # An API server that has lost etcd is not helped by a restart.
+    alive = "/livez?exclude=etcd"
+    return {
+        "startupProbe": get(alive, periodSeconds=1, timeoutSeconds=5, failureThreshold=180),
+        "livenessProbe": get(alive, periodSeconds=10, timeoutSeconds=15, failureThreshold=8),
+        "readinessProbe": get("/readyz", periodSeconds=2, timeoutSeconds=15, failureThreshold=3),
+    }
+
+
+def environment(resources: Resources) -> list[Obj]:
+    """Tuning of Go's collector: idle tenants are many, and small heaps cost little processor time."""
+    tuned = {"GOGC": "75"}
+    if "memory" in resources.limits:
+        # Nine tenths of the limit: the collector works harder before the kernel kills.
+        tuned["GOMEMLIMIT"] = str(int(quantity(resources.limits["memory"]) * 9 / 10))
+    return [{"name": name, "value": value} for name, value in tuned.items()]
+
+
+def container(name: str, image: str, resources: Resources, **fields: Any) -> Obj:
+    """A container under the rules that hold for all: no root, no writes to its image, no capabilities."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "resources": _resources(resources),
+        **fields,
+    }
+
+
+def _resources(resources: Resources) -> Obj:
+    wanted = {"requests": resources.requests, "limits": resources.limits}
+    return {kind: dict(quantities) for kind, quantities in wanted.items() if quantities}
+
+
+def image(spec: Spec, own: str, registry: str, name: str, tag: str) -> str:
+    """The image named in the spec, or the default one, from the registry that the spec sets."""
+    return own or f"{spec.image_registry or registry}/{name}:{tag}"
+
+
+def mount(name: str, path: str, *, read_only: bool = True) -> Obj:
+    return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
+
+
+def secret(name: str, files: Mapping[str, str] | None = None) -> Obj:
+    """A volume of one Secret; `files` renames keys to paths. The group may read, being the pod's fsGroup."""
+    source: Obj = {"secretName": name, "defaultMode": 0o440}
+    if files is not None:
+        source["items"] = [{"key": key, "path": path} for key, path in files.items()]
+    return {"name": name, "secret": source}
+
+
+def shared_volumes() -> list[Obj]:
+    """The ConfigMap `api` and the encryption configuration, which every distro's API server reads."""
+    return [{"name": "config", "configMap": {"name": "api"}}, secret(layout.ENCRYPTION)]
+
+
+def shared_mounts() -> list[Obj]:
+    return [mount("config", CONFIG), mount(layout.ENCRYPTION, ENCRYPTION)]

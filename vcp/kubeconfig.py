@@ -1,0 +1,120 @@
+"""Kubeconfigs: the tenant's own, and its entry in somebody's file. Text in, text out."""
+
+import base64
+import io
+from typing import Any
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from vcp.errors import UsageError
+
+_LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A cluster, a user and a context, all of one name."""
+
+    name: str
+    cluster: dict[str, Any]
+    user: dict[str, Any]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"cluster": self.name, "user": self.name}
+
+    def text(self) -> str:
+        """A kubeconfig of its own."""
+        return merge("", self)
+
+
+def admin(
+    tenant: str, server: str, ca: bytes, certificate: bytes, key: bytes, *, server_name: str = ""
+) -> Entry:
+    """The entry `vcp-TENANT`: PEM goes in, base64 comes out.
+
+    `server_name` is what the API's certificate is checked against if it does not name the server's address.
+    """
+    cluster = {"server": server, "certificate-authority-data": _base64(ca)}
+    if server_name:
+        cluster["tls-server-name"] = server_name
+    user = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
+    return Entry(name=f"vcp-{tenant}", cluster=cluster, user=user)
+
+
+def merge(text: str, entry: Entry, *, switch: bool = True) -> str:
+    """The kubeconfig `text` with the entry in it, replaced if it was there, made current if `switch`.
+
+    Other entries, their order and all comments stay. Raises UsageError if `text` is no kubeconfig.
+    """
+    config = _parse(text)
+    for section, key in _LISTS.items():
+        value = {"clusters": entry.cluster, "users": entry.user, "contexts": entry.context}[section]
+        items = config.get(section)
+        if items is None:
+            items = config[section] = []
+        present = next((item for item in items if item.get("name") == entry.name), None)
+        if present is None:
+            items.append({"name": entry.name, key: value})
+        elif section == "contexts":
+            present[key] = {**(present.get(key) or {}), **value}  # a namespace that the user has set stays
+        else:
+            present[key] = value
+    if switch or not config.get("current-context"):
+        config["current-context"] = entry.name
+    return _render(config)
+
+
+def remove(text: str, name: str) -> str:
+    """The kubeconfig `text` without the cluster, user and context `name`; unchanged if there are none.
+
+    If the context was current, none is afterwards. Raises UsageError if `text` is no kubeconfig.
+    """
+    config = _parse(text)
+    found = False
+    for section in _LISTS:
+        items = config.get(section) or []
+        for position in [at for at, item in enumerate(items) if item.get("name") == name][::-1]:
+            del items[position]
+            found = True
+    if config.get("current-context") == name:
+        config["current-context"] = ""
+        found = True
+    return _render(config) if found else text
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes = True
+    yaml.width = 1 << 20  # certificates stay on one line
+    return yaml
+
+
+def _parse(text: str) -> CommentedMap:
+    try:
+        config = _yaml().load(text) if text.strip() else None
+    except YAMLError as error:
+        raise UsageError(f"the kubeconfig is not YAML: {error}", hint="repair it first") from error
+    if config is None:
+        config = CommentedMap({"apiVersion": "v1", "kind": "Config"})
+    if not isinstance(config, CommentedMap) or config.get("kind", "Config") != "Config":
+        raise UsageError("the file is no kubeconfig", hint="pass --kubeconfig PATH")
+    for section in _LISTS:
+        items = config.get(section)
+        if items is not None and (
+            not isinstance(items, list) or not all(isinstance(item, dict) for item in items)
+        ):
+            raise UsageError(f"the kubeconfig's {section} is no list of entries", hint="repair it by hand")
+    return config
+
+
+def _render(config: CommentedMap) -> str:
+    buffer = io.StringIO()
+    _yaml().dump(config, buffer)
+    return buffer.getvalue()
+
+
+def _base64(pem: bytes) -> str:
+    return base64.b64encode(pem).decode()

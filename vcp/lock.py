@@ -1,0 +1,123 @@
+"""One `vcp create` at a time per tenant: a Lease in the control-plane namespace.
+
+The holder renews it while it works. Whoever finds it held watches it for as long as it is valid: a renewal
+shows a living holder, silence a dead one. Clocks are never compared, because two machines' clocks differ.
+"""
+
+import asyncio
+import contextlib
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from syncer.core.apis import LEASES
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp.errors import RefusedError
+from vcp.scene import View, watching
+
+NAME = "vcp-create"
+_VALID = 8.0  # seconds without a renewal after which the holder counts as dead
+_RENEW = 2.0
+
+
+def identity() -> str:
+    """`user@machine/process/random`: tells a person who it is, and this machine whether it still lives."""
+    return f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+
+
+@contextlib.asynccontextmanager
+async def held(
+    client: Client, namespace: str, labels: dict[str, str], who: str, *, valid: float = _VALID
+) -> AsyncIterator[None]:
+    """Holds the lock while the body runs. Raises RefusedError if another living process holds it."""
+    lease = await _take(client, namespace, labels, who, valid)
+    try:
+        async with asyncio.TaskGroup() as group:
+            renewal = group.create_task(_renew(client, lease), name="renew the create lock")
+            yield
+            renewal.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    finally:
+        with contextlib.suppress(kube.KubeError):  # it runs out by itself
+            await client.delete(LEASES, namespace, NAME, uid=lease["metadata"]["uid"])
+
+
+async def _take(
+    client: Client, namespace: str, labels: dict[str, str], who: str, valid: float
+) -> dict[str, Any]:
+    wanted = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+        "spec": {"holderIdentity": who, "leaseDurationSeconds": round(valid), "renewTime": _now()},
+    }
+    while True:
+        try:
+            return await client.create(LEASES, namespace, wanted)
+        except kube.AlreadyExistsError:
+            await _outlive(client, namespace, valid)
+
+
+async def _outlive(client: Client, namespace: str, valid: float) -> None:
+    """Returns when the lock is gone or was removed because its holder is dead."""
+    async with watching(client, View(LEASES, namespace, fields=f"metadata.name={NAME}")) as scene:
+        lease = scene.find(LEASES, NAME, namespace)
+        if lease is None:
+            return
+        holder = lease["spec"].get("holderIdentity", "")
+        if not _dead_here(holder):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(valid):
+                    while (now := scene.find(LEASES, NAME, namespace)) == lease:
+                        await scene.change()
+                if now is None:
+                    return
+                raise RefusedError(
+                    f"another create of this tenant is running: {now['spec'].get('holderIdentity', '')}",
+                    hint="wait for it to end, then run the command again",
+                )
+    meta = lease["metadata"]
+    with contextlib.suppress(kube.NotFoundError, kube.ConflictError):
+        await client.delete(
+            LEASES, namespace, NAME, uid=meta["uid"], resource_version=meta["resourceVersion"]
+        )
+
+
+async def _renew(client: Client, lease: dict[str, Any]) -> None:
+    """A lock that was taken away ends the work: NotFoundError or ConflictError of another uid."""
+    meta = lease["metadata"]
+    while True:
+        await asyncio.sleep(_RENEW)
+        body = {"metadata": {"uid": meta["uid"]}, "spec": {"renewTime": _now()}}
+        try:
+            await client.patch(LEASES, meta["namespace"], NAME, body)
+        except (kube.NotFoundError, kube.ConflictError) as error:
+            raise RefusedError("another create of this tenant took over") from error
+        except kube.KubeError as error:
+            if not error.retryable:
+                raise
+
+
+def _dead_here(holder: str) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
+    who, _, rest = holder.partition("/")
+    pid = rest.partition("/")[0]
+    if who.rpartition("@")[2] != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,1 @@
+"""What `create` and `delete` do to a host, one idempotent step after the other."""

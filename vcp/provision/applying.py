@@ -1,0 +1,99 @@
+"""Brings objects to the host by server-side apply, and tells what that changed."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from syncer.core import apis
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp import layout
+from vcp.errors import RefusedError
+
+Obj = Mapping[str, Any]
+Outcome = Literal["created", "changed", "unchanged"]
+
+_PARALLEL = 8
+_BOOKKEEPING = {"generation", "managedFields", "resourceVersion"}
+
+
+async def apply_all(host: Client, objects: Iterable[Obj]) -> list[Outcome]:
+    """Applies the objects of one step: Secrets in their order, for the first ones hold what the others can be
+    made from again, and all else at once."""
+    objects = list(objects)
+    ordered = [await apply(host, obj) for obj in objects if obj["kind"] == "Secret"]
+    limit = asyncio.Semaphore(_PARALLEL)
+
+    async def one(obj: Obj) -> Outcome:
+        async with limit:
+            return await apply(host, obj)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(one(obj), name=f"apply {obj['kind']}")
+            for obj in objects
+            if obj["kind"] != "Secret"
+        ]
+    return ordered + [task.result() for task in tasks]
+
+
+async def apply(host: Client, obj: Obj) -> Outcome:
+    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back."""
+    resource, meta = apis.resource_of(obj), obj["metadata"]
+    namespace = meta.get("namespace", "")
+    try:
+        before = await host.get(resource, namespace, meta["name"])
+    except kube.NotFoundError:
+        before = None
+    after = await host.apply(resource, namespace, obj, field_manager=layout.FIELD_MANAGER, force=True)
+    if before is None:
+        return "created"
+    return "unchanged" if _substance(before) == _substance(after) else "changed"
+
+
+async def ensure_namespace(host: Client, obj: Obj, tenant: str, *, named_by_user: bool) -> Outcome:
+    """Makes the namespace, or takes one that is this tenant's or that the user has named.
+
+    Raises RefusedError for any other that exists."""
+    try:
+        # Not an apply, which would take a namespace that somebody else has just made.
+        await host.create(apis.NAMESPACES, "", obj, field_manager=layout.FIELD_MANAGER)
+    except (kube.AlreadyExistsError, kube.ForbiddenError):
+        current = await _existing(host, obj["metadata"]["name"])
+        check_namespace(current, tenant, named_by_user=named_by_user)
+        return await apply(host, obj)
+    await apply(host, obj)
+    return "created"
+
+
+def check_namespace(current: Obj, tenant: str, *, named_by_user: bool) -> None:
+    """Raises RefusedError if the namespace is somebody else's or is going away."""
+    meta = current["metadata"]
+    owner = (meta.get("labels") or {}).get(layout.TENANT)
+    if meta.get("deletionTimestamp"):
+        raise RefusedError(
+            f"namespace {meta['name']} is being deleted", hint="run the command again when it is gone"
+        )
+    if owner and owner != tenant:
+        raise RefusedError(f"namespace {meta['name']} belongs to tenant {owner!r}")
+    if not owner and not named_by_user:
+        raise RefusedError(
+            f"namespace {meta['name']} exists and is not this tenant's",
+            hint=f"pass --namespace {meta['name']} if it is meant, or another name",
+        )
+
+
+def _substance(obj: Obj) -> Obj:
+    """What an apply can change; controllers write a status, and with it a version, at any moment."""
+    meta = {key: value for key, value in obj["metadata"].items() if key not in _BOOKKEEPING}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": meta}
+
+
+async def _existing(host: Client, name: str) -> Obj:
+    try:
+        return await host.get(apis.NAMESPACES, "", name)
+    except kube.NotFoundError as error:
+        raise RefusedError(
+            f"namespace {name} does not exist and you may not make it",
+            hint="let an administrator make it, or pass --namespace and --workload-namespace",
+        ) from error

@@ -1,0 +1,65 @@
+"""What is done inside a new tenant: its first objects, and the proof that its API is usable."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncer.core import apis
+from syncer.kube import auth
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp import output, ways
+from vcp.errors import DeadlineError
+from vcp.provision import applying
+from vcp.scene import View, watching
+
+_REQUEST_LIMIT = 10.0
+_PAUSE = 0.1
+
+# An API server that has just become ready refuses some requests until its first roles and namespaces exist.
+_NOT_YET = (kube.TransportError, kube.ServerError, kube.ForbiddenError, kube.NotFoundError)
+
+
+async def run(
+    host: Client,
+    namespace: str,
+    access: auth.Access,
+    objects: Sequence[Mapping[str, Any]],
+    *,
+    seconds: float,
+    progress: output.Progress,
+) -> None:
+    """Applies `objects` in the tenant; returns when it has a service account to run pods with.
+
+    Raises DeadlineError that says what was awaited or answered last."""
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            ways.way_in(host, namespace, access) as way,
+            Client(ways.at(access, way), timeout=_REQUEST_LIMIT) as tenant,
+        ):
+            while refusal := await _refusal(tenant, objects):
+                progress.waiting(refusal)
+                await asyncio.sleep(_PAUSE)
+            progress.waiting("service account default/default")
+            view = View(apis.SERVICE_ACCOUNTS, "default", fields="metadata.name=default")
+            async with watching(tenant, view) as scene:
+                await scene.until(
+                    lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
+                    seconds,
+                    "the tenant's first service account",
+                )
+    except TimeoutError as error:
+        raise DeadlineError(
+            f"the tenant API is not usable within {seconds:.0f} s", hint="`vcp logs NAME api` may tell why"
+        ) from error
+
+
+async def _refusal(tenant: Client, objects: Sequence[Mapping[str, Any]]) -> str:
+    """Why the objects could not be applied yet; empty when they are. Other errors are raised."""
+    refusal = ""
+    try:
+        await applying.apply_all(tenant, objects)
+    except* _NOT_YET as some:
+        refusal = str(some.exceptions[0])
+    return refusal

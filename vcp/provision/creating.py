@@ -1,0 +1,187 @@
+"""Brings a host to a spec: namespaces, lock, objects, waiting, tenant bootstrap, verification, publication.
+
+Every step may be repeated; the record of the spec is written first and marked as published last. So a create
+that died anywhere is continued by the same command and removed by `vcp delete`.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from syncer.core import apis
+from syncer.kube import auth
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp import inventory, layout, lock, output, pki, render, ways
+from vcp.errors import HostError
+from vcp.provision import applying, bootstrap, facts, permissions, waiting
+from vcp.spec import Spec
+
+Obj = Mapping[str, Any]
+
+# What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
+_ISOLATION = {"LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "Role", "RoleBinding"}
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One create under way. `survey` was read before the lock was held."""
+
+    host: Client
+    spec: Spec
+    survey: facts.Survey
+    progress: output.Progress
+    seconds: float
+
+    @property
+    def named(self) -> bool:
+        """Whether the user has named the namespaces, so that they may exist already."""
+        return self.spec.namespace != f"vcp-{self.spec.name}"
+
+
+def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
+    """Every object that a create would apply; key material that is missing is made for the occasion."""
+    material = pki.renew(survey.files, render.pki_request(spec, survey.facts), datetime.now(UTC))
+    steps = (
+        *render.render(spec, material, survey.facts),
+        render.publication(spec, material, _internal(spec)),
+    )
+    return render.flatten(steps)
+
+
+async def check(creation: Creation, objects: Sequence[Obj]) -> None:
+    """Refuses what cannot work, before anything is changed."""
+    host, spec = creation.host, creation.spec
+    facts.check_storage(creation.survey, spec)
+    for name in creation.survey.facts.foreign_namespaces:
+        try:
+            current = await host.get(apis.NAMESPACES, "", name)
+        except (kube.NotFoundError, kube.ForbiddenError):
+            continue
+        applying.check_namespace(current, spec.name, named_by_user=creation.named)
+    wanted = permissions.needs(objects, spec.namespace)
+    await permissions.check(host, [need for need in wanted if need.resource is not apis.NAMESPACES])
+
+
+async def carry_out(creation: Creation, *, wait: bool) -> bool:
+    """Whether anything on the host was changed."""
+    host, spec, progress = creation.host, creation.spec, creation.progress
+    first, *access = render.render_access(spec, creation.survey.facts)
+    with progress.step("namespaces"):
+        outcomes = [
+            await applying.ensure_namespace(host, obj, spec.name, named_by_user=creation.named)
+            for obj in first.objects
+            if obj["kind"] == "Namespace"
+        ]
+        progress.result(_summary(outcomes))
+    async with lock.held(host, spec.namespace, layout.labels(spec, "create"), lock.identity()):
+        outcomes += await _apply(creation, "record", first.objects)
+        for step in access:
+            outcomes += await _apply(creation, step.name, step.objects)
+        with progress.step("address"):
+            found = await _addressed(creation, wait=wait)
+            progress.result(found.cluster_ip_of_api or "")
+        # Read again under the lock: another create may have made the keys in the meantime.
+        existing = await facts.files(host, spec)
+        material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
+        for step in render.render(spec, material, found)[1 + len(access) :]:
+            outcomes += await _apply(creation, step.name, step.objects)
+        if wait:
+            outcomes.append(await _finish(creation, material, found))
+    return set(outcomes) != {"unchanged"}
+
+
+async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[applying.Outcome]:
+    with creation.progress.step(name):
+        outcomes = await applying.apply_all(
+            creation.host, [obj for obj in objects if obj["kind"] != "Namespace"]
+        )
+        creation.progress.result(_summary(outcomes))
+    return outcomes
+
+
+async def _addressed(creation: Creation, *, wait: bool) -> render.Facts:
+    """The facts with the API's addresses, which its certificate has to name."""
+    spec = creation.spec
+    service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
+    if spec.expose.type == "load-balancer" and wait:
+        service = await waiting.until_balanced(
+            creation.host, spec.namespace, ways.SERVICE, creation.seconds, creation.progress
+        )
+    balancer = (service.get("status") or {}).get("loadBalancer") or {}
+    addresses = (one.get("hostname") or one.get("ip") for one in balancer.get("ingress") or ())
+    return msgspec.structs.replace(
+        creation.survey.facts,
+        cluster_ip_of_api=service["spec"]["clusterIP"],
+        api_addresses=tuple(address for address in addresses if address),
+    )
+
+
+async def _finish(creation: Creation, material: pki.Material, found: render.Facts) -> applying.Outcome:
+    host, spec, progress, files = creation.host, creation.spec, creation.progress, material.files
+    deadline = asyncio.get_running_loop().time() + creation.seconds
+    objects = render.flatten(render.render(spec, material, found))
+    with progress.step("control plane"):
+        workloads = [
+            (obj["kind"], obj["metadata"]["name"])
+            for obj in objects
+            if obj["kind"] in {"Deployment", "StatefulSet"}
+        ]
+        await waiting.until_ready(host, spec.namespace, workloads, creation.seconds, progress)
+        progress.result("ready")
+    with progress.step("tenant"):
+        access = auth.Access(
+            "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
+        )
+        left = max(5.0, deadline - asyncio.get_running_loop().time())
+        tenant = render.tenant_objects(spec)
+        await bootstrap.run(host, spec.namespace, access, tenant, seconds=left, progress=progress)
+        progress.result("usable")
+    with progress.step("isolation"):
+        await verify(host, objects)
+        progress.result("verified")
+    outcome = await applying.apply(host, await _publication(host, spec, material))
+    await _mark_published(host, spec, material)
+    return outcome
+
+
+async def verify(host: Client, objects: Iterable[Obj]) -> None:
+    """Raises HostError if an object that isolates the tenant did not stand on the host as it was rendered."""
+    for obj in objects:
+        if obj["kind"] in _ISOLATION and await applying.apply(host, obj) != "unchanged":
+            what = f"{obj['kind']} {obj['metadata']['name']}"
+            raise HostError(
+                f"{what} did not stay on the host as applied, so no kubeconfig is given out",
+                hint="something on the host changes or removes it; run the command again",
+            )
+
+
+async def _publication(host: Client, spec: Spec, material: pki.Material) -> Obj:
+    """The Secret with the admin's kubeconfig, by the best address there is for somebody outside of vcp."""
+    service = await host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
+    outside = [way for way in ways.candidates(service, (), "") if way.kind == "load balancer"]
+    server = outside[0].server if outside else _internal(spec)
+    (secret,) = render.publication(spec, material, server).objects
+    return secret
+
+
+def _internal(spec: Spec) -> str:
+    return f"https://{ways.SERVICE}.{spec.namespace}.svc"
+
+
+async def _mark_published(host: Client, spec: Spec, material: pki.Material) -> None:
+    notes = {inventory.PUBLISHED: "true"}
+    if material.expires:
+        notes[inventory.EXPIRES] = material.expires.isoformat()
+    body = {"metadata": {"annotations": notes}}
+    # Another field manager than the applying one, whose next apply would take the notes away.
+    await host.patch(apis.SECRETS, spec.namespace, layout.RECORD, body, field_manager="vcp-create")
+
+
+def _summary(outcomes: Sequence[applying.Outcome]) -> str:
+    counts = {outcome: outcomes.count(outcome) for outcome in ("created", "changed")}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "unchanged"

@@ -1,0 +1,157 @@
+"""What the host is like and what stands there of a tenant, as far as its rendering depends on it."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from syncer.core import apis
+from syncer.kube import errors as kube
+from syncer.kube import requests
+from syncer.kube.client import Client
+from vcp import inventory, layout, render
+from vcp import spec as specs
+from vcp.errors import RefusedError
+
+Obj = Mapping[str, Any]
+
+_RANGE = re.compile(r"range of valid IPs is ([0-9a-fA-F.:/]+)")
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was read before anything is changed.
+
+    `storage_classes` maps a class to whether it is the default one; None if the user may not list them."""
+
+    facts: render.Facts
+    storage_classes: Mapping[str, bool] | None
+    files: Mapping[str, bytes]  # the key material that there is
+
+
+async def recorded(host: Client, name: str, namespace: str) -> specs.Spec | None:
+    """The spec as last applied. Raises RefusedError if the namespace is another tenant's."""
+    try:
+        record = await host.get(apis.SECRETS, namespace, layout.RECORD)
+    except kube.NotFoundError:
+        return None
+    owner = (record["metadata"].get("labels") or {}).get(layout.TENANT)
+    if owner != name:
+        raise RefusedError(f"namespace {namespace} belongs to tenant {owner!r}")
+    return specs.load(inventory.spec_of(record))
+
+
+async def survey(host: Client, spec: specs.Spec) -> Survey:
+    """Asks the host, in parallel. Raises RefusedError if the service CIDR cannot be found out."""
+    async with asyncio.TaskGroup() as group:
+        version = group.create_task(host.send(requests.raw("/version")), name="host version")
+        classes = group.create_task(_storage_classes(host), name="storage classes")
+        cidr = group.create_task(service_cidr(host, spec.service_cidr), name="service CIDR")
+        own = group.create_task(_host_api(host), name="host API addresses")
+        stored = group.create_task(files(host, spec), name="key material")
+        foreign = group.create_task(_foreign(host, spec), name="namespaces")
+    found = render.Facts(
+        service_cidr=cidr.result(),
+        host_api_addresses=own.result(),
+        foreign_namespaces=foreign.result(),
+        host_version=version.result()["gitVersion"],
+    )
+    return Survey(found, classes.result(), stored.result())
+
+
+async def files(host: Client, spec: specs.Spec) -> dict[str, bytes]:
+    """All key material of the tenant that is stored on the host."""
+    labels = f"{inventory.SELECTOR},{layout.TENANT}={spec.name}"
+    secrets = await host.list(apis.SECRETS, spec.namespace, labels=labels)
+    published = {layout.RECORD, layout.KUBECONFIG}
+    return render.secret_files(one for one in secrets if one["metadata"]["name"] not in published)
+
+
+def check_storage(survey: Survey, spec: specs.Spec) -> None:
+    """Raises RefusedError if the tenant's claims would wait for ever."""
+    classes, wanted = survey.storage_classes, spec.storage.class_
+    if classes is None or spec.storage.ephemeral:
+        return
+    if wanted and wanted not in classes:
+        known = ", ".join(sorted(classes)) or "none"
+        raise RefusedError(f"the host has no StorageClass {wanted!r}", hint=f"there: {known}")
+    if not wanted and not any(classes.values()):
+        raise RefusedError(
+            "the host has no default StorageClass", hint="set storage.class in the spec, or pass --ephemeral"
+        )
+
+
+async def _storage_classes(host: Client) -> dict[str, bool] | None:
+    try:
+        found = await host.list(apis.STORAGE_CLASSES)
+    except kube.ForbiddenError:
+        return None
+    return {
+        item["metadata"]["name"]: (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+        for item in found
+    }
+
+
+async def _foreign(host: Client, spec: specs.Spec) -> frozenset[str]:
+    """Those of the tenant's namespaces that exist without vcp's mark."""
+    found = set()
+    for name in {spec.namespace, spec.workload_namespace}:
+        try:
+            namespace = await host.get(apis.NAMESPACES, "", name)
+        except kube.NotFoundError:
+            continue
+        except kube.ForbiddenError:  # who may not even read it cannot have made it
+            found.add(name)
+            continue
+        if layout.MADE not in (namespace["metadata"].get("labels") or {}):
+            found.add(name)
+    return frozenset(found)
+
+
+async def _host_api(host: Client) -> tuple[str, ...]:
+    """Where the host's API servers answer, which no workload of a tenant may reach."""
+    try:
+        found = await host.list(
+            apis.ENDPOINT_SLICES, "default", labels="kubernetes.io/service-name=kubernetes"
+        )
+    except kube.ForbiddenError:
+        return ()
+    return tuple(
+        sorted(
+            {
+                address
+                for piece in found
+                for one in piece.get("endpoints") or ()
+                for address in one["addresses"]
+            }
+        )
+    )
+
+
+async def service_cidr(host: Client, known: str) -> str:
+    """From the ServiceCIDR `kubernetes` (Kubernetes 1.33), else from the words with which the API server
+    refuses an address outside its range."""
+    if known:
+        return known
+    try:
+        found = await host.get(apis.SERVICE_CIDRS, "", "kubernetes")
+        return ",".join(found["spec"]["cidrs"])
+    except (kube.ForbiddenError, kube.NotFoundError):
+        pass
+    probe: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "vcp-probe"},
+        "spec": {"clusterIP": "203.0.113.1", "ports": [{"port": 443}]},  # RFC 5737: nobody's address
+    }
+    try:
+        await host.create(apis.SERVICES, host.access.namespace, probe, dry_run=True)
+    except (kube.InvalidError, kube.ForbiddenError, kube.NotFoundError) as error:
+        if found_range := _RANGE.search(str(error)):
+            return found_range[1]
+    raise RefusedError(
+        "the host does not tell its service CIDR",
+        hint="pass --service-cidr (`kubectl cluster-info dump | grep service-cluster-ip-range` may show it)",
+    )

@@ -1,0 +1,117 @@
+"""Takes a tenant off the host: what vcp made, and nothing else.
+
+Namespaces that vcp made go whole; in others, the labelled objects go one by one, workloads first so that
+nothing writes any more, the record last so that an interrupted delete can be continued.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from syncer.core import apis
+from syncer.kube import errors as kube
+from syncer.kube.client import Client
+from vcp import inventory, layout, output
+from vcp.errors import DeadlineError
+from vcp.scene import Scene, View, watching
+
+Obj = Mapping[str, Any]
+
+# In the order of deletion.
+_KINDS = (
+    (apis.DEPLOYMENTS, apis.STATEFUL_SETS, apis.CONFIG_MAPS),
+    (
+        apis.SERVICES,
+        apis.POD_DISRUPTION_BUDGETS,
+        apis.ROLE_BINDINGS,
+        apis.ROLES,
+        apis.SERVICE_ACCOUNTS,
+        apis.RESOURCE_QUOTAS,
+        apis.LIMIT_RANGES,
+        apis.NETWORK_POLICIES,
+        apis.LEASES,
+    ),
+)
+_DATA = (apis.PERSISTENT_VOLUME_CLAIMS, apis.SECRETS)
+
+
+async def remove(
+    host: Client, tenant: inventory.Tenant, *, keep_data: bool, progress: output.Progress
+) -> list[str]:
+    """Asks the host to delete everything of the tenant; returns the namespaces that go whole.
+
+    With `keep_data` the claims and Secrets stay (the keys belong to the data), and their namespace."""
+    control, work = tenant.namespace, tenant.workload_namespace or tenant.namespace
+    made = [name for name in dict.fromkeys((work, control)) if await _made_by_vcp(host, name)]
+    whole = [name for name in made if not (keep_data and name == control)]
+    with progress.step("delete"):
+        # The workload namespace first: should we die in between, the record still names it.
+        for name in whole:
+            with contextlib.suppress(kube.NotFoundError):
+                await host.delete(apis.NAMESPACES, "", name)
+        for name in dict.fromkeys((work, control)):
+            if name not in whole:
+                kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
+                await _remove_labelled(host, name, tenant.name, kinds)
+    return whole
+
+
+async def until_gone(
+    host: Client, namespaces: Iterable[str], seconds: float, progress: output.Progress
+) -> None:
+    """Returns when the namespaces are gone. Raises DeadlineError that names what blocks them."""
+    for name in namespaces:
+        with progress.step(f"wait for namespace {name} to go"):
+            await _until_gone(host, name, seconds, progress)
+
+
+async def _until_gone(host: Client, name: str, seconds: float, progress: output.Progress) -> None:
+    def look(scene: Scene) -> bool | None:
+        namespace = scene.find(apis.NAMESPACES, name)
+        progress.waiting("; ".join(blocking(namespace)) if namespace else "")
+        return None if namespace else True
+
+    async with watching(host, View(apis.NAMESPACES, fields=f"metadata.name={name}")) as scene:
+        try:
+            await scene.until(look, seconds, f"namespace {name} to go")
+        except DeadlineError as error:
+            reasons = "\n".join(f"  {text}" for text in blocking(scene.find(apis.NAMESPACES, name) or {}))
+            raise DeadlineError(
+                f"{error.message}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
+                hint="the deletion goes on by itself; the same command waits again",
+            ) from error
+
+
+def blocking(namespace: Obj) -> list[str]:
+    """Pure: what a terminating namespace's conditions say is left in it."""
+    conditions = (namespace.get("status") or {}).get("conditions") or ()
+    return [one.get("message", one["type"]) for one in conditions if one.get("status") == "True"]
+
+
+async def _made_by_vcp(host: Client, name: str) -> bool:
+    try:
+        found = await host.get(apis.NAMESPACES, "", name)
+    except (kube.NotFoundError, kube.ForbiddenError):
+        return False
+    return layout.MADE in (found["metadata"].get("labels") or {})
+
+
+async def _remove_labelled(
+    host: Client, namespace: str, tenant: str, kinds: Iterable[Iterable[apis.ApiResource]]
+) -> None:
+    labels = f"{inventory.SELECTOR},{layout.TENANT}={tenant}"
+    for together in kinds:
+        async with asyncio.TaskGroup() as group:
+            for resource in together:
+                group.create_task(_remove_kind(host, resource, namespace, labels), name=resource.plural)
+
+
+async def _remove_kind(host: Client, resource: apis.ApiResource, namespace: str, labels: str) -> None:
+    found = await host.list(resource, namespace, labels=labels)
+    found.sort(key=lambda obj: obj["metadata"]["name"] == layout.RECORD)
+    for obj in found:
+        meta = obj["metadata"]
+        # Gone already, or made anew by somebody else: not ours to delete.
+        with contextlib.suppress(kube.NotFoundError, kube.ConflictError):
+            await host.delete(resource, namespace, meta["name"], uid=meta["uid"], propagation="Background")

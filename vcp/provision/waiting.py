@@ -1,0 +1,87 @@
+"""Waits for a control plane by watching it, and says why it is not there yet."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from syncer.core import apis
+from syncer.kube.client import Client
+from vcp import diagnosis, inventory, output
+from vcp.errors import DeadlineError
+from vcp.scene import Scene, View, watching
+
+Obj = Mapping[str, Any]
+
+
+async def until_ready(
+    host: Client,
+    namespace: str,
+    workloads: Iterable[tuple[str, str]],
+    seconds: float,
+    progress: output.Progress,
+) -> None:
+    """Returns when all `workloads` (kind, name) are rolled out and ready.
+
+    Raises DeadlineError that says what they are waiting for."""
+    wanted = set(workloads)
+    views = (
+        View(apis.STATEFUL_SETS, namespace, inventory.SELECTOR),
+        View(apis.DEPLOYMENTS, namespace, inventory.SELECTOR),
+        View(apis.PODS, namespace, inventory.SELECTOR),
+        View(apis.PERSISTENT_VOLUME_CLAIMS, namespace, inventory.SELECTOR, optional=True),
+        View(apis.EVENTS, namespace, fields="type=Warning", optional=True),
+    )
+
+    def look(scene: Scene) -> bool | None:
+        if not lagging(scene, wanted):
+            return True
+        progress.waiting("; ".join(why(scene)[:2]))
+        return None
+
+    async with watching(host, *views) as scene:
+        try:
+            await scene.until(look, seconds, "the control plane to be ready")
+        except DeadlineError as error:
+            reasons = "\n".join(f"  {reason}" for reason in why(scene) or lagging(scene, wanted))
+            raise DeadlineError(
+                f"{error.message}; it waits because\n{reasons}",
+                hint="the same command continues; `vcp status` shows more",
+            ) from error
+
+
+async def until_balanced(
+    host: Client, namespace: str, service: str, seconds: float, progress: output.Progress
+) -> Obj:
+    """The Service, once its load balancer has an address."""
+
+    def look(scene: Scene) -> Obj | None:
+        found = scene.find(apis.SERVICES, service, namespace) or {}
+        balancer = (found.get("status") or {}).get("loadBalancer") or {}
+        progress.waiting("no address from the load balancer yet")
+        return found if balancer.get("ingress") else None
+
+    async with watching(host, View(apis.SERVICES, namespace, fields=f"metadata.name={service}")) as scene:
+        return await scene.until(look, seconds, "an address from the load balancer")
+
+
+def lagging(scene: Scene, wanted: set[tuple[str, str]]) -> list[str]:
+    """The workloads that are not ready, each as `api 0/1 ready`."""
+    found = {
+        (obj["kind"], obj["metadata"]["name"]): rolled_out(obj)
+        for obj in [*scene.items(apis.STATEFUL_SETS), *scene.items(apis.DEPLOYMENTS)]
+    }
+    return sorted(found.get(key, f"{key[1]} is not there") for key in wanted if found.get(key, "x"))
+
+
+def rolled_out(workload: Obj) -> str:
+    """Empty when every replica runs the current template and is ready, else how many are and do."""
+    ready = inventory.component(workload)
+    if ready.why:
+        return ready.why
+    updated = (workload.get("status") or {}).get("updatedReplicas", 0)
+    return "" if updated >= ready.desired else f"{ready.name} {updated}/{ready.desired} updated"
+
+
+def why(scene: Scene) -> list[str]:
+    return diagnosis.reasons(
+        scene.items(apis.PODS), scene.items(apis.PERSISTENT_VOLUME_CLAIMS), scene.items(apis.EVENTS)
+    )

@@ -1,0 +1,107 @@
+"""From a spec, key material and what the host says to every object of a tenant: ordered, idempotent steps.
+
+There are two halves, because the API's certificate names the ClusterIP that the host gives to its Service:
+`render_access`, then the host is read, then `render`, which holds the first half again. Each object is
+applied server-side by the field manager `vcp`; a create that stopped is resumed by applying all steps again.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from vcp import kubeconfig, layout, pki
+from vcp.render import api, etcd, isolation
+from vcp.render.encoding import redact, secret_files
+from vcp.render.objects import Obj, objects
+from vcp.spec import Spec
+
+__all__ = [
+    "Facts",
+    "Obj",
+    "Step",
+    "pki_request",
+    "publication",
+    "redact",
+    "render",
+    "render_access",
+    "secret_files",
+    "tenant_objects",
+]
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be read from the host."""
+
+    service_cidr: str
+    """The tenant's ClusterIPs are the host's. Two, separated by a comma, on a dual-stack host."""
+    cluster_ip_of_api: str | None = None
+    """Known once the Service `api` exists."""
+    api_addresses: tuple[str, ...] = ()
+    """Addresses and names of its load balancer, or of the nodes for a node port."""
+    host_api_addresses: tuple[str, ...] = ()
+    """Where the host's own API answers, outside of what spec.network.deny covers."""
+    foreign_namespaces: frozenset[str] = frozenset()
+    """Those of the tenant's namespaces that existed before and do not carry vcp's mark."""
+    host_version: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Objects that may be applied at once; a step begins when the one before has been applied."""
+
+    name: str
+    objects: tuple[Obj, ...]
+
+
+def render_access(spec: Spec, facts: Facts) -> tuple[Step, ...]:
+    """Everything that can be made before the API's address is known: nothing of it runs."""
+    return (
+        Step("namespaces", tuple(isolation.namespaces(spec, facts.foreign_namespaces))),
+        Step("isolation", tuple(isolation.isolation(spec, facts.host_api_addresses))),
+        Step("access", tuple(api.service(spec))),
+    )
+
+
+def pki_request(spec: Spec, facts: Facts) -> pki.PkiRequest:
+    """What `vcp.pki.renew` has to make for `render`."""
+    return pki.request(spec, _addresses(facts))
+
+
+def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]:
+    """All steps, those of `render_access` included."""
+    sans = layout.api_sans(spec, _addresses(facts))
+    secrets = api.secrets(spec, material)
+    members = etcd.etcd(spec)
+    servers = api.api(spec, facts.service_cidr, sans)
+    api.follow([*members, *servers], [*secrets, *servers])
+    return (
+        *render_access(spec, facts),
+        Step("secrets", tuple(secrets)),
+        Step("etcd", tuple(members)),
+        Step("api", tuple(servers)),
+    )
+
+
+def publication(spec: Spec, material: pki.Material, server: str) -> Step:
+    """The admin's kubeconfig, for after the isolation has been verified to stand."""
+    files = material.files
+    entry = kubeconfig.admin(
+        spec.name, server, files["server-ca.crt"], files["admin.crt"], files["admin.key"]
+    )
+    return Step("kubeconfig", (api.kubeconfig_secret(spec, entry.text()),))
+
+
+def tenant_objects(spec: Spec) -> tuple[Obj, ...]:
+    """What is applied inside the tenant cluster, with the syncer's certificate, once its API answers."""
+    found = list(objects(spec, "tenant").values())
+    for obj in found:
+        obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp"}
+    return tuple(found)
+
+
+def flatten(steps: Iterable[Step]) -> list[Obj]:
+    """The objects of all steps, in order."""
+    return [obj for step in steps for obj in step.objects]
+
+
+def _addresses(facts: Facts) -> tuple[str, ...]:
+    return (*([facts.cluster_ip_of_api] if facts.cluster_ip_of_api else []), *facts.api_addresses)

@@ -1,0 +1,92 @@
+"""The API server's Service, its Secrets, and the Deployment that the distro fills."""
+
+from collections.abc import Iterable
+
+import yaml
+
+from vcp import distros, layout, pki
+from vcp.render.encoding import CHECKSUM, checksum, secret_data
+from vcp.render.objects import Obj, component_of, objects, pod_template, spread
+from vcp.spec import Spec
+
+_SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}
+
+
+def service(spec: Spec) -> list[Obj]:
+    (found,) = objects(spec, "access").values()
+    found["spec"]["type"] = _SERVICE_TYPES[spec.expose.type]
+    found["spec"]["selector"] = layout.selector(spec, "api")
+    if spec.expose.annotations:
+        found["metadata"]["annotations"] = dict(spec.expose.annotations)
+    return [found]
+
+
+def secrets(spec: Spec, material: pki.Material) -> list[Obj]:
+    """The authorities' keys first: what else is lost in a crash can then be made again."""
+    (encryption,) = objects(spec, "secrets").values()
+    key = material.files[pki.ENCRYPTION_KEY]
+    encryption["data"] = secret_data({"encryption.yaml": _encryption(spec, key), pki.ENCRYPTION_KEY: key})
+    return [
+        *(
+            _secret(spec, name, secret_data(files))
+            for name, files in pki.bundles(spec, material.files).items()
+        ),
+        encryption,
+    ]
+
+
+def _secret(spec: Spec, name: str, data: dict[str, str]) -> Obj:
+    labels = layout.labels(spec, component_of(name))
+    metadata = {"name": name, "namespace": spec.namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+
+
+def _encryption(spec: Spec, key: bytes) -> bytes:
+    """The first provider writes, all of them read: what is stored stays readable when it is switched."""
+    ours: Obj = {"secretbox": {"keys": [{"name": "vcp", "secret": key.decode()}]}}
+    plain: Obj = {"identity": {}}
+    config = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "EncryptionConfiguration",
+        "resources": [
+            {"resources": ["secrets"], "providers": [ours, plain] if spec.encrypt_secrets else [plain, ours]}
+        ],
+    }
+    return _yaml(config).encode()
+
+
+def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
+    found = objects(spec, "api")
+    config, deployment = found["ConfigMap/api"], found["Deployment/api"]
+    selector = layout.selector(spec, "api")
+    share = distros.of(spec).pod(spec, service_cidr, sans)
+    config["data"] = {name: _yaml(content) for name, content in share.files.items()}
+    deployment["spec"]["replicas"] = spec.replicas
+    pod = pod_template(deployment, spec, "api")
+    if share.init_containers:
+        pod["initContainers"] = share.init_containers
+    pod["containers"] = share.containers
+    pod["volumes"] = share.volumes
+    if spec.replicas > 1:
+        pod["topologySpreadConstraints"] = spread(selector)
+        found["PodDisruptionBudget/api"]["spec"]["selector"] = {"matchLabels": selector}
+    else:
+        del found["PodDisruptionBudget/api"]
+    return list(found.values())
+
+
+def follow(workloads: Iterable[Obj], sources: Iterable[Obj]) -> None:
+    """Makes pods roll when what they mount changes."""
+    sources = list(sources)
+    for obj in workloads:
+        if "template" in obj.get("spec", {}):
+            template = obj["spec"]["template"]
+            template["metadata"]["annotations"] = {CHECKSUM: checksum(template["spec"], sources)}
+
+
+def _yaml(value: Obj) -> str:
+    return yaml.safe_dump(value, sort_keys=False)
+
+
+def kubeconfig_secret(spec: Spec, text: str) -> Obj:
+    return _secret(spec, layout.KUBECONFIG, secret_data({"kubeconfig": text.encode()}))

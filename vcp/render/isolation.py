@@ -1,0 +1,101 @@
+"""What keeps tenants apart on the host: namespaces, quota, and the policies of docs/decisions/0012."""
+
+import ipaddress
+from collections.abc import Collection, Iterable
+
+from vcp import layout
+from vcp.render.encoding import secret_data
+from vcp.render.objects import Obj, objects
+from vcp.spec import Spec, dump
+
+
+def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
+    """The two namespaces, or the one, and the record of the spec.
+
+    A namespace in `foreign` existed before and is not vcp's: it gets its Pod Security level and no mark.
+    """
+    found = objects(spec, "namespaces")
+    control, work, record = found.values()
+    control["metadata"]["name"] = spec.namespace
+    work["metadata"]["name"] = spec.workload_namespace
+    work["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = spec.pod_security
+    record["data"] = secret_data({"spec.json": dump(spec).encode()})
+    result = [work] if spec.namespace == spec.workload_namespace else [control, work]
+    for namespace in result:
+        if namespace["metadata"]["name"] in foreign:
+            level = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+            namespace["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": level}
+        else:
+            namespace["metadata"]["labels"][layout.MADE] = "true"
+    return [*result, record]
+
+
+def isolation(spec: Spec, host_api: Iterable[str]) -> list[Obj]:
+    """All that has to stand before the first process of the tenant runs."""
+    found = objects(spec, "isolation")
+    quota, limits = found["ResourceQuota/vcp-quota"], found["LimitRange/vcp-limits"]
+    quota["spec"]["hard"] = dict(spec.quota)
+    wanted = {
+        "default": spec.limits.default,
+        "defaultRequest": spec.limits.default_request,
+        "max": spec.limits.max,
+    }
+    filled = {kind: dict(quantities) for kind, quantities in wanted.items() if quantities}
+    limits["spec"]["limits"] = [{"type": "Container", **filled}]
+    if not spec.quota:
+        del found["ResourceQuota/vcp-quota"]
+    if not filled:
+        del found["LimitRange/vcp-limits"]
+    for key, obj in found.items():
+        if key.startswith("NetworkPolicy/"):
+            _of_tenant(obj, spec)
+    _world(found["NetworkPolicy/vcp-workloads"], spec, host_api)
+    return list(found.values())
+
+
+def _of_tenant(policy: Obj, spec: Spec) -> None:
+    """Narrows each pod selector to this tenant: the namespaces may hold pods that are not vcp's."""
+
+    def narrow(selector: Obj) -> None:
+        selector["matchLabels"] = {**selector.get("matchLabels", {}), layout.TENANT: spec.name}
+
+    body = policy["spec"]
+    narrow(body["podSelector"])
+    for rule in [*body.get("ingress", []), *body.get("egress", [])]:
+        for peer in [*rule.get("from", []), *rule.get("to", [])]:
+            if "podSelector" in peer and "k8s-app" not in peer["podSelector"].get("matchLabels", {}):
+                narrow(peer["podSelector"])
+
+
+def _world(policy: Obj, spec: Spec, host_api: Iterable[str]) -> None:
+    """Replaces the address blocks by those of the spec. A rule without any goes: empty, it would allow all."""
+    blocks = [{"ipBlock": block} for block in address_blocks(spec.network.allow, spec.network.deny, host_api)]
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        rules = []
+        for rule in policy["spec"][direction]:
+            if any("ipBlock" in peer for peer in rule[peers]):
+                rule[peers] = blocks
+            if rule[peers]:
+                rules.append(rule)
+        policy["spec"][direction] = rules
+
+
+def address_blocks(allow: Iterable[str], deny: Iterable[str], host_api: Iterable[str]) -> list[Obj]:
+    """`ipBlock`s for `allow` without `deny` and the addresses of the host's API.
+
+    An exception has to lie within its block; an allowed block within a denied one is the more specific,
+    and stays.
+    """
+    excepted = [ipaddress.ip_network(text) for text in (*deny, *host_api)]
+    blocks = []
+    for text in allow:
+        block = ipaddress.ip_network(text)
+        inside = sorted(
+            {
+                str(network)
+                for network in excepted
+                if network.version == block.version and network != block and network.subnet_of(block)  # type: ignore[arg-type]  # the versions are equal
+            }
+        )
+        blocks.append({"cidr": str(block), **({"except": inside} if inside else {})})
+    return blocks
