@@ -68,7 +68,7 @@ def _of_tenant(policy: Obj, spec: Spec) -> None:
 
 
 def _world(policy: Obj, spec: Spec, host_api: Iterable[str]) -> None:
-    """Replaces the address blocks by those of the spec. A rule without any goes: empty, it would allow all."""
+    """Replaces the address blocks by those of the spec. Without any, the rule goes: empty, it allows all."""
     blocks = [{"ipBlock": block} for block in address_blocks(spec.network.allow, spec.network.deny, host_api)]
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         rules = []

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from labkit import cgroups
+from labkit.lab import Lab
+
 from ..conftest import ROOT, LabUser, eventually
 from ..objects import pod, service, web
 
@@ -72,7 +75,8 @@ def test_pods_survive_the_restart_of(component: str, lab: LabUser, namespace: st
 
 
 def test_a_killed_up_is_continued_and_down_leaves_the_machine_as_it_was(lab: LabUser, own_lab: str) -> None:
-    before = machine()
+    its = Lab(own_lab)
+    before = machine(its)
     steps = ("network", "etcd", "controllers", "nodes")
     for text in steps:  # killed at the end of each step in turn, then brought up for good
         command = [ROOT / "hack/lab", "--name", own_lab, "up"]
@@ -90,11 +94,15 @@ def test_a_killed_up_is_continued_and_down_leaves_the_machine_as_it_was(lab: Lab
     user = LabUser(own_lab)
     user.apply(web("web", nodeName="node-2"), namespace="default")
     user.wait("--for=condition=Ready", "pod/web", namespace="default")
-    assert machine() != before
+    running = cgroups.processes(its.cgroup)
+    assert len(running) > 10
+    assert network_of("self") not in {network_of(pid) for pid in running}, (
+        "a process in the machine's network"
+    )
     assert {"default/web"} <= names(user)
     assert "default/web" not in names(lab), "two labs side by side are two clusters"
     hack_lab("down", name=own_lab)
-    eventually("the machine as before", lambda: machine() == before, seconds=10)
+    assert machine(its) == before
 
 
 def test_nodes_come_and_go(lab: LabUser, namespace: str) -> None:
@@ -144,42 +152,40 @@ def names(lab: LabUser) -> set[str]:
     return {f"{data['namespace']}/{data['name']}" for data in metadata}
 
 
-def machine() -> dict[str, object]:
-    """What a lab could leave behind on a machine: processes, mounts, links, rules, listeners, cgroups,
-    settings.
-    """
+def machine(lab: Lab) -> dict[str, object]:
+    """What a lab could leave behind on a machine: its own things, and the machine's network and settings."""
 
     def output(*command: str) -> list[str]:
         return sorted(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
 
-    # Another lab may be running meanwhile: what comes and goes inside it is not this machine's.
-    groups = [path for path in Path("/sys/fs/cgroup").glob("*/*") if path.is_dir()]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    other = LabUser(os.environ.get("VCP_LAB", "main")).lab.folder
     return {
-        "processes": processes(),
-        "mounts": sorted(mount for mount in mounts if not Path(mount).is_relative_to(other)),
+        "processes": sorted(cgroups.processes(lab.cgroup) | mentioning(str(lab.folder))),
+        "mounts": sorted(mount for mount in mounts if Path(mount).is_relative_to(lab.folder)),
+        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{lab.cgroup}")),
+        "files": lab.folder.exists(),
         "namespaces": sorted(path.name for path in Path("/run/netns").glob("*")),
         "links": output("ip", "-o", "link", "show"),
         "routes": output("ip", "route", "show", "table", "all"),
         "rules": output("nft", "list", "ruleset"),
-        "listeners": output("ss", "-Hltnu"),
-        "cgroups": sorted(str(path) for path in groups),
-        "files": sorted(path.name for path in other.parent.glob("*") if path.is_dir()),
     }
 
 
-def processes() -> dict[str, int]:
-    """How often each lab component's program runs outside the other lab, zombies not counted."""
-    known = ("etcd", "kube", "containerd", "coredns", "pause", "kwok", "local-path")
-    counts: dict[str, int] = {}
-    other = LabUser(os.environ.get("VCP_LAB", "main")).lab.cgroup
-    for folder in Path("/proc").glob("[0-9]*"):
+def mentioning(folder: str) -> set[int]:
+    """The processes whose command line refers to a folder."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            name, groups = (folder / "comm").read_text().strip(), (folder / "cgroup").read_text()
-            zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
+            if folder.encode() in path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:  # it ended meanwhile
             continue
-        if name.startswith(known) and not zombie and f"/{other}/" not in groups:
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    return found
+
+
+def network_of(process: int | str) -> str | None:
+    """The network namespace of a process; None if it ended meanwhile."""
+    try:
+        return os.readlink(f"/proc/{process}/ns/net")
+    except OSError:
+        return None
