@@ -186,6 +186,6 @@ def mentioning(folder: str) -> set[int]:
 def network_of(process: int | str) -> str | None:
     """The network namespace of a process; None if it ended meanwhile."""
     try:
-        return os.readlink(f"/proc/{process}/ns/net")
+        return str(Path(f"/proc/{process}/ns/net").readlink())
     except OSError:
         return None
