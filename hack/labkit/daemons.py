@@ -58,7 +58,7 @@ class Daemons:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def stop(self, name: str, seconds: float = 15) -> None:
+    def stop(self, name: str, seconds: float = 5) -> None:
         """Ends a component: politely, then by force. One that does not run is no error."""
         pid = self.pid(name)
         if pid is not None:
