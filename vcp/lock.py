@@ -70,18 +70,17 @@ async def _outlive(client: Client, namespace: str, valid: float) -> None:
         lease = scene.find(LEASES, NAME, namespace)
         if lease is None:
             return
-        holder = lease["spec"].get("holderIdentity", "")
-        if not _dead_here(holder):
+        alive = _alive_here(lease["spec"].get("holderIdentity", ""))
+        if alive:
+            raise _refusal(lease)
+        if alive is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(valid):
                     while (now := scene.find(LEASES, NAME, namespace)) == lease:
                         await scene.change()
                 if now is None:
                     return
-                raise RefusedError(
-                    f"another create of this tenant is running: {now['spec'].get('holderIdentity', '')}",
-                    hint="wait for it to end, then run the command again",
-                )
+                raise _refusal(now)
     meta = lease["metadata"]
     with contextlib.suppress(kube.NotFoundError, kube.ConflictError):
         await client.delete(
@@ -104,19 +103,26 @@ async def _renew(client: Client, lease: dict[str, Any]) -> None:
                 raise
 
 
-def _dead_here(holder: str) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
+def _refusal(lease: dict[str, Any]) -> RefusedError:
+    return RefusedError(
+        f"another create of this tenant is running: {lease['spec'].get('holderIdentity', '')}",
+        hint="wait for it to end, then run the command again",
+    )
+
+
+def _alive_here(holder: str) -> bool | None:
+    """Whether the holder is a living process of this machine; None if it is of another."""
     who, _, rest = holder.partition("/")
     pid = rest.partition("/")[0]
     if who.rpartition("@")[2] != socket.gethostname() or not pid.isdigit():
-        return False
+        return None
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _now() -> str:

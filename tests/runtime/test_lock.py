@@ -50,7 +50,13 @@ async def test_a_holder_that_died_on_this_machine_costs_no_wait(api: FakeApi, cl
     lease(api, f"alice@{socket.gethostname()}/{child.pid}/x")
     async with asyncio.timeout(2), lock.held(client, "ns", {}, "bob", valid=60):
         pass
-    assert not lock._dead_here(f"alice@{socket.gethostname()}/{os.getpid()}/x")
+
+
+async def test_a_holder_that_lives_on_this_machine_is_told_at_once(api: FakeApi, client: Client) -> None:
+    lease(api, f"alice@{socket.gethostname()}/{os.getpid()}/x")
+    with pytest.raises(RefusedError, match="running: alice@"):
+        async with asyncio.timeout(2), lock.held(client, "ns", {}, "bob", valid=60):
+            pass
 
 
 async def test_a_lock_that_was_taken_away_ends_the_work(

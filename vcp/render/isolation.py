@@ -68,7 +68,7 @@ def _of_tenant(policy: Obj, spec: Spec) -> None:
 
 
 def _world(policy: Obj, spec: Spec, host_api: Iterable[str]) -> None:
-    """Replaces the address blocks by those of the spec. Without any, the rule goes: empty, it allows all."""
+    """Replaces the address blocks by those of the spec. An emptied rule goes: it would allow everything."""
     blocks = [{"ipBlock": block} for block in address_blocks(spec.network.allow, spec.network.deny, host_api)]
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         rules = []

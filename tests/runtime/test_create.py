@@ -1,0 +1,241 @@
+"""`vcp create` and `vcp connect` from end to end: a fake host, and behind its port-forward a fake tenant."""
+
+import asyncio
+import base64
+import json
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from aiohttp import web
+from fakeapi import FakeApi, Key, Obj
+from hostcli import HostCli, pod, put_tenant
+
+from vcp import render
+
+
+class Tenant:
+    """Answers on the forwarded port with the certificate that create has stored on the host."""
+
+    def __init__(self, host: FakeApi, folder: Path) -> None:
+        self.host = host
+        self.api = FakeApi()
+        account = {"metadata": {"name": "default", "namespace": "default"}}
+        self.api.put("serviceaccounts", account)
+        self.api.routes["/version"] = lambda _: web.json_response({"gitVersion": "v1.36.3"})
+        self._folder = folder
+
+    def tls(self) -> ssl.SSLContext:
+        """Clients need a certificate of the tenant's client-ca."""
+        secrets = [obj for key, obj in self.host.objects.items() if key.plural == "secrets"]
+        files = render.secret_files(secrets)
+        for name in ("api-serving.crt", "api-serving.key", "client-ca.crt"):
+            (self._folder / name).write_bytes(files[name])
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._folder / "client-ca.crt")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self._folder / "api-serving.crt", self._folder / "api-serving.key")
+        return context
+
+    async def portforward(self, request: web.Request) -> web.WebSocketResponse:
+        """The kubelet's part, for one connection."""
+        socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
+        await socket.prepare(request)
+        assert request.query["ports"] == "6443"
+        for channel in (b"\0", b"\1"):
+            await socket.send_bytes(channel + (6443).to_bytes(2, "little"))
+        async with self.api.serve(self.tls()) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+
+            async def answers() -> None:
+                while piece := await reader.read(65536):
+                    await socket.send_bytes(b"\0" + piece)
+
+            task = asyncio.create_task(answers())
+            async for message in socket:
+                writer.write(message.data[1:])
+            task.cancel()
+            writer.close()
+        return socket
+
+
+@pytest_asyncio.fixture
+async def tenant(api: FakeApi, tmp_path: Path) -> Tenant:
+    """The host's controllers make workloads ready at once; its addresses lead nowhere."""
+    tenant = Tenant(api, tmp_path)
+
+    def admit(key: Key, obj: Obj) -> None:
+        if key.plural == "services":
+            obj["spec"].setdefault("clusterIP", "127.0.0.1")
+        if key.plural in {"deployments", "statefulsets"}:
+            count = obj["spec"]["replicas"]
+            obj["status"] = {"readyReplicas": count, "updatedReplicas": count}
+
+    def run(key: Key, obj: Obj) -> None:
+        if key.plural == "deployments" and not api.find("pods", "api-0", key.namespace):
+            api.put("pods", pod("api-0", key.namespace, "a", "api"))
+
+    api.admission.append(admit)
+    api.controllers.append(run)
+    api.routes["/version"] = lambda _: web.json_response({"gitVersion": "v1.36.3"})
+    api.routes["/api/v1/namespaces/vcp-a/pods/api-0/portforward"] = tenant.portforward
+    api.put("servicecidrs", {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.43.0.0/16"]}})
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    api.put("storageclasses", {"metadata": {"name": "std", "annotations": default}})
+    return tenant
+
+
+CREATE = ("create", "a", "--distro", "k8s")
+
+
+def record(api: FakeApi) -> dict[str, Any]:
+    found = api.find("secrets", "control-plane", "vcp-a")
+    assert found
+    return found
+
+
+async def test_create_makes_a_tenant_and_again_changes_nothing(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    result = await cli(*CREATE)
+    assert (result.code, result.out) == (0, "tenant a created\n"), result.err
+    assert "isolation: verified" in result.err
+    assert record(api)["metadata"]["annotations"].keys() == {
+        "vcp.dev/published",
+        "vcp.dev/certificates-expire",
+    }
+    assert json.loads(base64.b64decode(record(api)["data"]["spec.json"]))["distro"] == "k8s"
+    assert [key.name for key in tenant.api.objects if key.plural == "clusterrolebindings"]
+    contexts = yaml.safe_load(cli.kubeconfig.read_text())
+    assert [one["name"] for one in contexts["contexts"]] == ["host", "vcp-a"]
+    assert contexts["current-context"] == "host"
+    assert (await cli("list")).out.splitlines()[1].split()[4] == "Ready"
+
+    result = await cli("create", "a")
+    assert (result.code, result.out) == (0, "tenant a unchanged\n"), result.err
+    result = await cli("create", "a", "--replicas", "2", "-o", "name")
+    assert (result.code, result.out) == (0, "tenant/a\n"), result.err
+    assert "replicas: 1 -> 2" in result.err
+    result = await cli("delete", "a", "--yes")
+    assert result.code == 0
+    assert not [key for key in api.objects if key.namespace.startswith("vcp-")]
+    assert "vcp-a" not in cli.kubeconfig.read_text()
+
+
+async def test_connect_runs_a_program_with_a_kubeconfig_of_its_own(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    assert (await cli(*CREATE, "--no-kubeconfig")).code == 0
+    code = "import os, sys; print(open(os.environ['KUBECONFIG']).read()); sys.exit(9)"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vcp", "--kubeconfig", str(cli.kubeconfig)),
+        *("connect", "a", "--", sys.executable, "-c", code),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 9
+    (cluster,) = yaml.safe_load(out)["clusters"]
+    assert cluster["cluster"]["server"].startswith("https://127.0.0.1:")
+
+
+async def test_a_kubeconfig_for_a_user(cli: HostCli, tenant: Tenant, tmp_path: Path) -> None:
+    assert (await cli(*CREATE)).code == 0
+    admin = yaml.safe_load((await cli("kubeconfig", "a")).out)
+    assert admin["clusters"][0]["cluster"]["server"] == "https://api.vcp-a.svc"
+    file = tmp_path / "alice"
+    issue = ("kubeconfig", "a", "--user", "alice", "--group", "dev", "--server", "https://a.example")
+    assert (await cli(*issue, "-o", str(file))).code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    alice = yaml.safe_load(file.read_text())
+    assert alice["clusters"][0]["cluster"]["server"] == "https://a.example"
+    assert alice["users"][0]["user"] != admin["users"][0]["user"]
+    assert (await cli("kubeconfig", "a", "--group", "dev")).code == 2
+    assert (await cli("kubeconfig", "a", "--user", "system:admin")).code == 2
+
+
+async def test_a_dry_run_shows_no_secret_and_changes_nothing(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    before = set(api.objects)
+    result = await cli(*CREATE, "--dry-run")
+    assert result.code == 0
+    objects = list(yaml.safe_load_all(result.out))
+    assert {"Namespace", "StatefulSet", "Deployment", "NetworkPolicy"} <= {obj["kind"] for obj in objects}
+    values = {value for obj in objects if obj["kind"] == "Secret" for value in obj["data"].values()}
+    assert {base64.b64decode(value) for value in values} == {b"REDACTED"}
+    assert set(api.objects) == before
+    assert not [line for line in api.requests if not line.startswith("GET")]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("create",), 2, "the tenant has no name"),
+        (("create", "A"), 2, "no DNS label"),
+        (("create", "a", "--set", "stroage.size=1Gi"), 2, "did you mean 'storage'?"),
+        (("create", "a", "--set", "storage"), 2, "no value"),
+        (("create", "a", "-f", "/none"), 2, "cannot read /none"),
+        (("create", "a", "--timeout", "x"), 2, "no duration"),
+        (("create", "a", "--set", "storage.class=none"), 4, "no StorageClass 'none'"),
+    ],
+)
+async def test_bad_input_changes_nothing(
+    api: FakeApi, cli: HostCli, tenant: Tenant, args: tuple[str, ...], code: int, said: str
+) -> None:
+    result = await cli(*args)
+    assert (result.code, result.out) == (code, "")
+    assert said in result.err
+    assert not [key for key in api.objects if "vcp-" in key.namespace + key.name]
+
+
+async def test_what_cannot_change_is_refused(api: FakeApi, cli: HostCli, tenant: Tenant) -> None:
+    put_tenant(api, "a", distro="k3s")
+    result = await cli("create", "a", "--distro", "k8s")
+    assert result.code == 4
+    assert "distro cannot change" in result.err
+
+
+async def test_a_namespace_that_is_not_ours_is_refused(api: FakeApi, cli: HostCli, tenant: Tenant) -> None:
+    api.put("namespaces", {"metadata": {"name": "vcp-a"}})
+    result = await cli(*CREATE)
+    assert result.code == 4
+    assert "namespace vcp-a exists and is not this tenant's" in result.err
+
+
+async def test_missing_permissions_are_told_before_anything_is_changed(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    api.denied.add(("create", "statefulsets"))
+    before = set(api.objects)
+    result = await cli(*CREATE)
+    assert result.code == 4
+    assert "  create statefulsets.apps in namespace vcp-a\n     nothing has been changed" in result.err
+    assert set(api.objects) == before
+
+
+async def test_a_create_that_failed_halfway_is_continued(api: FakeApi, cli: HostCli, tenant: Tenant) -> None:
+    api.fail_next("PATCH /apis/apps/v1/namespaces/vcp-a/statefulsets", 500)
+    assert (await cli(*CREATE)).code == 6
+    assert "Provisioning" in (await cli("list")).out
+    first = api.find("secrets", "pki-ca", "vcp-a")
+    result = await cli("create", "a")
+    assert result.code == 0, result.err
+    assert first
+    assert api.find("secrets", "pki-ca", "vcp-a")["data"] == first["data"]  # type: ignore[index]
+
+
+async def test_no_kubeconfig_is_published_while_the_isolation_does_not_stand(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    def undo(key: Key, obj: Obj) -> None:
+        if key.plural == "networkpolicies":
+            obj["spec"]["podSelector"] = {"matchLabels": {"nothing": str(len(api.requests))}}
+
+    api.admission.append(undo)
+    result = await cli(*CREATE)
+    assert result.code == 6
+    assert "did not stay on the host as applied" in result.err
+    assert api.find("secrets", "kubeconfig", "vcp-a") is None
