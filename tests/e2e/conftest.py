@@ -43,6 +43,7 @@ class LabUser:
             env=self.environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             check=False,
         )
