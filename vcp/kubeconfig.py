@@ -25,6 +25,14 @@ class Entry(msgspec.Struct, frozen=True):
     def context(self) -> dict[str, Any]:
         return {"cluster": self.name, "user": self.name}
 
+    def at(self, server: str, server_name: str = "") -> "Entry":
+        """The same cluster at another address; `server_name` is what its certificate says instead of that."""
+        cluster = {key: value for key, value in self.cluster.items() if key != "tls-server-name"}
+        cluster["server"] = server
+        if server_name:
+            cluster["tls-server-name"] = server_name
+        return msgspec.structs.replace(self, cluster=cluster)
+
     def text(self) -> str:
         """A kubeconfig of its own."""
         return merge("", self)

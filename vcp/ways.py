@@ -42,23 +42,27 @@ def candidates(service: Obj, nodes: Iterable[Obj], server_name: str) -> list[Way
     return found
 
 
-@contextlib.asynccontextmanager
-async def way_in(
-    host: Client, namespace: str, access: auth.Access, *, local_port: int = 0
-) -> AsyncIterator[Way]:
-    """The first way that answers with the tenant's certificate, else a port-forward that lasts as long as the
-    body. `access` says who we are; its server does not matter."""
+async def direct(host: Client, namespace: str, access: auth.Access) -> Way | None:
+    """The best address that answers from here with the tenant's certificate. `access` says who we are; its
+    server does not matter."""
     service = await host.get(apis.SERVICES, namespace, SERVICE)
     nodes: list[Any] = []
     if service["spec"]["type"] == "NodePort":
         with contextlib.suppress(kube.ForbiddenError):
             nodes = await host.list(apis.NODES)
-    direct = candidates(service, nodes, f"{SERVICE}.{namespace}.svc")
-    answers = await asyncio.gather(*(answers_at(access, way) for way in direct))
-    for way, answered in zip(direct, answers, strict=True):
-        if answered:
-            yield way
-            return
+    promised = candidates(service, nodes, f"{SERVICE}.{namespace}.svc")
+    answers = await asyncio.gather(*(answers_at(access, way) for way in promised))
+    return next((way for way, answered in zip(promised, answers, strict=True) if answered), None)
+
+
+@contextlib.asynccontextmanager
+async def way_in(
+    host: Client, namespace: str, access: auth.Access, *, local_port: int = 0
+) -> AsyncIterator[Way]:
+    """The direct way, else a port-forward through the host API that lasts as long as the body."""
+    if way := await direct(host, namespace, access):
+        yield way
+        return
 
     async def pick() -> tuple[str, str]:
         return namespace, await ready_pod(host, namespace)

@@ -30,11 +30,7 @@ async def command(
     entry = await session.entry(name, tenant.namespace)
     access = kubeconfigs.from_text(entry.text().encode())
     async with ways.way_in(session.host, tenant.namespace, access, local_port=port) as way:
-        cluster = {key: value for key, value in entry.cluster.items() if key != "tls-server-name"}
-        cluster["server"] = way.server
-        if way.server_name:
-            cluster["tls-server-name"] = way.server_name
-        entry = kubeconfig.Entry(name=entry.name, cluster=cluster, user=entry.user)
+        entry = entry.at(way.server, way.server_name)
         if program:
             return await _run(entry, program)
         if print_:

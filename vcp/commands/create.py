@@ -8,7 +8,8 @@ from typing import Any
 import click
 import yaml
 
-from vcp import config, contexts, kubeconfig, output, render
+from syncer.kube import kubeconfig as kubeconfigs
+from vcp import config, contexts, kubeconfig, output, render, ways
 from vcp import spec as specs
 from vcp.errors import RefusedError, UsageError
 from vcp.provision import creating, facts
@@ -142,9 +143,15 @@ def _print(objects: list[render.Obj], form: str) -> None:
 
 
 async def _write_context(session: Session, spec: specs.Spec) -> None:
+    """The context names an address that answers from here; where none does, only `vcp connect` gets in."""
     entry = await session.entry(spec.name, spec.namespace)
+    way = await ways.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))
+    if way:
+        entry = entry.at(way.server, way.server_name)
     if contexts.update(session.kubeconfig_file, lambda text: kubeconfig.merge(text, entry, switch=False)):
-        output.say(f"Context {entry.name} is written; `vcp connect {spec.name}` finds a way and uses it.")
+        output.say(f"Context {entry.name} is written{f' ({way.kind}, {way.server})' if way else ''}.")
+    if not way:
+        output.say(f"No address of the API answers from here; `vcp connect {spec.name}` finds a way.")
 
 
 def _answer(spec: specs.Spec, form: str, outcome: str) -> None:

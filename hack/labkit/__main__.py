@@ -1,0 +1,5 @@
+"""`python -m labkit` is `hack/lab`."""
+
+from labkit.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""The lab as the tests see it: kubectl inside its network namespace, waits with deadlines, evidence on
+failure.
+
+The suite expects the lab to be up (`hack/lab up`, which `make test` runs first). VCP_LAB chooses which.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.cluster import Cluster
+from labkit.lab import DEFAULT_NAME, Lab
+
+ROOT = Path(__file__).parents[2]
+ARTIFACTS = ROOT / "artifacts"
+DEADLINE = 60.0  # seconds; nothing on a quiet lab takes a tenth of it
+
+
+class LabUser:
+    """Runs commands in a lab's network namespace as its admin."""
+
+    def __init__(self, name: str) -> None:
+        self.cluster = Cluster(Lab(name))
+        self.lab = self.cluster.lab
+        self.environment = os.environ | self.cluster.environment()
+
+    def run(
+        self, *command: str, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command; a failure shows what it printed."""
+        inside = ["nsenter", f"--net={self.lab.namespace}", *command]
+        result = subprocess.run(
+            inside,
+            input=stdin,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
+        if check and result.returncode:
+            pytest.fail(
+                f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout}{result.stderr}"
+            )
+        return result
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.run("kubectl", *arguments, stdin=stdin).stdout
+
+    def apply(self, *objects: dict[str, Any], namespace: str) -> None:
+        items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(items))
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", "-o", "json", *arguments))
+
+    def wait(self, *arguments: str, namespace: str) -> None:
+        """`kubectl wait`, which watches."""
+        self.kubectl("-n", namespace, "wait", f"--timeout={DEADLINE:.0f}s", *arguments)
+
+
+def eventually(what: str, probe: Callable[[], Any], seconds: float = DEADLINE) -> Any:
+    """Asks again until the answer is true, for states that nothing can be watched for; returns the answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def lab() -> LabUser:
+    user = LabUser(os.environ.get("VCP_LAB", DEFAULT_NAME))
+    user.cluster.require_up()
+    return user
+
+
+@pytest.fixture
+def namespace(lab: LabUser) -> Iterator[str]:
+    """A namespace of the test's own on the host."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    lab.kubectl("create", "namespace", name)
+    yield name
+    lab.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failed test leaves its evidence in one folder and says where."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.when in ("setup", "call") and report.failed and lab is not None:
+        folder = ARTIFACTS / f"{item.name}-{time.strftime('%H%M%S')}"
+        report.sections.append(("evidence", str(collect(lab, folder))))
+    return report
+
+
+def collect(lab: LabUser, folder: Path) -> Path:
+    """Writes component logs, all objects but Secrets, events and container logs below a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in lab.cluster.daemons.folder.glob("*.log"):
+        shutil.copy(path, folder / path.name)
+    kinds = (
+        "nodes,pods,services,endpointslices,deployments,statefulsets,persistentvolumeclaims,networkpolicies"
+    )
+    for name, arguments in (
+        ("objects.yaml", ("get", kinds, "-A", "-o", "yaml")),
+        ("pods.txt", ("get", "pods", "-A", "-o", "wide")),
+        ("events.txt", ("get", "events", "-A", "--sort-by=.lastTimestamp")),
+    ):
+        (folder / name).write_text(lab.run("kubectl", *arguments, check=False).stdout)
+    for node in lab.lab.nodes():
+        logs = node.folder / "pod-logs"
+        if logs.exists():
+            shutil.copytree(logs, folder / f"{node.name}-pods", dirs_exist_ok=True)
+    return folder

@@ -1,0 +1,128 @@
+"""Tenants as their users have them: made by the `vcp` command, reached by the kubeconfig that it writes."""
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..conftest import ROOT, LabUser
+
+VCP = str(ROOT / ".venv" / "bin" / "vcp")
+DISTROS = ("k3s", "k8s")
+
+
+class Vcp:
+    """The command on a lab, with a kubeconfig of its own that starts as the host admin's."""
+
+    def __init__(self, lab: LabUser, folder: Path) -> None:
+        self.lab = lab
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig.write_text(lab.lab.kubeconfig.read_text())
+        self.environment = lab.environment | {"KUBECONFIG": str(self.kubeconfig)}
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words that run `vcp` inside the lab's network."""
+        return ["nsenter", f"--net={self.lab.lab.namespace}", VCP, "--context", "lab", *arguments]
+
+    def run(
+        self, *arguments: str, stdin: str | None = None, expect: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `vcp` to its end and checks the exit code."""
+        result = subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        told = f"vcp {' '.join(arguments)} exited with {result.returncode}:\n{result.stdout}{result.stderr}"
+        assert result.returncode == expect, told
+        assert "Traceback" not in result.stderr, told
+        return result
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts `vcp` in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+class Tenant:
+    """One tenant cluster."""
+
+    def __init__(self, vcp: Vcp, name: str) -> None:
+        self.vcp, self.name = vcp, name
+        self.namespace = f"vcp-{name}"
+        self.work = f"vcp-{name}-work"
+        self.context = f"vcp-{name}"
+
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """kubectl in the tenant, by the context that `vcp create` wrote."""
+        environment = os.environ | self.vcp.environment
+        command = [
+            "nsenter",
+            f"--net={self.vcp.lab.lab.namespace}",
+            "kubectl",
+            "--context",
+            self.context,
+            *arguments,
+        ]
+        result = subprocess.run(
+            command, input=stdin, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        if check:
+            assert result.returncode == 0, f"kubectl {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
+        return result
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", "-o", "json", *arguments).stdout)
+
+    def host_pods(self, component: str) -> list[dict[str, Any]]:
+        """The pods of a component of the control plane."""
+        items: list[dict[str, Any]] = self.vcp.lab.get(
+            "-n", self.namespace, "pods", "-l", f"vcp.dev/component={component}"
+        )["items"]
+        return items
+
+
+@pytest.fixture
+def vcp(lab: LabUser, tmp_path: Path) -> Vcp:
+    return Vcp(lab, tmp_path)
+
+
+def new_name() -> str:
+    return f"t-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def name(vcp: Vcp) -> Iterator[str]:
+    """The name of a tenant that the test will make itself; what is left of it goes afterwards."""
+    chosen = new_name()
+    yield chosen
+    vcp.run("delete", chosen, "--yes", "--ignore-not-found", "--unprotect")
+
+
+@pytest.fixture(scope="module", params=DISTROS)
+def tenant(
+    request: pytest.FixtureRequest, lab: LabUser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tenant]:
+    """A running throwaway tenant of each distro, shared by the tests of a module."""
+    vcp = Vcp(lab, tmp_path_factory.mktemp("vcp"))
+    made = Tenant(vcp, new_name())
+    vcp.run("create", made.name, "--distro", request.param, "--ephemeral")
+    yield made
+    vcp.run("delete", made.name, "--yes", "--unprotect")
