@@ -6,7 +6,7 @@ import yaml
 
 from vcp import distros, layout, pki
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
-from vcp.render.objects import Obj, component_of, objects, pod_template, spread
+from vcp.render.manifests import Obj, component_of, objects, pod_template, spread
 from vcp.spec import Spec
 
 _SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}
