@@ -12,7 +12,7 @@ import msgspec
 from vcp import kubeconfig, layout, pki
 from vcp.render import api, etcd, isolation
 from vcp.render.encoding import redact, secret_files
-from vcp.render.objects import Obj, objects
+from vcp.render.manifests import Obj, objects
 from vcp.spec import Spec
 
 __all__ = [

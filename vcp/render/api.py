@@ -6,7 +6,7 @@ import yaml
 
 from vcp import distros, layout, pki
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
-from vcp.render.objects import Obj, component_of, objects, pod_template, spread
+from vcp.render.manifests import Obj, component_of, objects, pod_template, spread
 from vcp.spec import Spec
 
 _SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}
@@ -68,6 +68,7 @@ def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
     pod["containers"] = share.containers
     pod["volumes"] = share.volumes
     if spec.replicas > 1:
+        pod["terminationGracePeriodSeconds"] += 5  # the shutdown delay that such API servers keep
         pod["topologySpreadConstraints"] = spread(selector)
         found["PodDisruptionBudget/api"]["spec"]["selector"] = {"matchLabels": selector}
     else:

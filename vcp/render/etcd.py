@@ -6,7 +6,7 @@ The number of members is final (vcp.spec.immutable_violations): a member that is
 
 from vcp import layout
 from vcp.distros import pod as parts
-from vcp.render.objects import Obj, objects, pod_template, spread
+from vcp.render.manifests import Obj, objects, pod_template, spread
 from vcp.spec import Spec
 from vcp.spec.units import quantity
 

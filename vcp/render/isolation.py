@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 
 from vcp import layout
 from vcp.render.encoding import secret_data
-from vcp.render.objects import Obj, objects
+from vcp.render.manifests import Obj, objects
 from vcp.spec import Spec, dump
 
 
