@@ -92,12 +92,13 @@ def api_probes() -> Obj:
     def get(path: str, **timing: int) -> Obj:
         return {"httpGet": {"scheme": "HTTPS", "port": layout.API_PORT, "path": path}, **timing}
 
-    # An API server that has lost etcd is not helped by a restart.
-    alive = "/livez?exclude=etcd"
+    ready = "/readyz"
     return {
-        "startupProbe": get(alive, periodSeconds=1, timeoutSeconds=5, failureThreshold=180),
-        "livenessProbe": get(alive, periodSeconds=10, timeoutSeconds=15, failureThreshold=8),
-        "readinessProbe": get("/readyz", periodSeconds=2, timeoutSeconds=15, failureThreshold=3),
+        # Readiness is asked for at once after start-up succeeded; asking for less here costs a period.
+        "startupProbe": get(ready, periodSeconds=1, timeoutSeconds=5, failureThreshold=180),
+        # An API server that has lost etcd is not helped by a restart.
+        "livenessProbe": get("/livez?exclude=etcd", periodSeconds=10, timeoutSeconds=15, failureThreshold=8),
+        "readinessProbe": get(ready, periodSeconds=2, timeoutSeconds=15, failureThreshold=3),
     }
 
 
