@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ..conftest import ROOT, LabUser
 
 VCP = str(ROOT / ".venv" / "bin" / "vcp")
-DISTROS = ("k3s", "k8s")
+# `-m k3s` or `-m k8s` selects one. VCP_K3S_IMAGE names a real k3s to run in place of the lab's stand-in.
+DISTROS = tuple(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("k3s", "k8s"))
 
 
 class Vcp:
@@ -24,6 +26,11 @@ class Vcp:
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(lab.lab.kubeconfig.read_text())
         self.environment = lab.environment | {"KUBECONFIG": str(self.kubeconfig)}
+        if image := os.environ.get("VCP_K3S_IMAGE"):
+            config = yaml.safe_load(lab.lab.vcp_config.read_text())
+            config["spec"]["images"]["k3s"] = image
+            (folder / "vcp.yaml").write_text(yaml.safe_dump(config))
+            self.environment["VCP_CONFIG"] = str(folder / "vcp.yaml")
 
     def command(self, *arguments: str) -> list[str]:
         """The words that run `vcp` inside the lab's network."""
