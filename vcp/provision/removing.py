@@ -96,16 +96,24 @@ async def until_gone(
 
 
 async def _until_empty(host: Client, going: Going, seconds: float) -> None:
-    def look(scene: Scene) -> bool | None:
-        return None if scene.items(apis.PODS) else True
-
+    """A ReplicaSet that is not collected yet replaces the API server's pod once more, so each is hurried."""
     view = View(apis.PODS, going.namespace, f"{layout.TENANT}={going.pods_of}")
     async with watching(host, view) as scene:
         try:
-            await scene.until(look, seconds, f"the pods in {going.namespace} to go")
-        except DeadlineError as error:
+            async with asyncio.timeout(seconds):
+                while pods := [pod["metadata"] for pod in scene.items(apis.PODS)]:
+                    for meta in pods:
+                        late = meta.get("deletionGracePeriodSeconds", 0) > 1
+                        if late and meta["labels"].get(layout.COMPONENT) == "api":
+                            with contextlib.suppress(kube.NotFoundError):
+                                await host.delete(apis.PODS, going.namespace, meta["name"], grace=1)
+                    await scene.change()
+        except TimeoutError as error:
             names = ", ".join(pod["metadata"]["name"] for pod in scene.items(apis.PODS))
-            raise DeadlineError(f"{error.message}; left are {names}", hint=_GOES_ON) from error
+            raise DeadlineError(
+                f"the pods in {going.namespace} to go: not within {seconds:g} s; left are {names}",
+                hint=_GOES_ON,
+            ) from error
 
 
 async def _until_gone(host: Client, name: str, seconds: float, progress: output.Progress) -> None:
