@@ -4,7 +4,7 @@ The Secret `control-plane` says that a tenant exists and what its spec is; its a
 kubeconfig has been published and when its first certificate expires; the workloads' status says how it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,11 +68,12 @@ async def read(host: Client, namespace: str = "") -> Listing:
     """All tenants of the cluster, or of one namespace; if the user may not list them all, those of the
     context's namespace."""
     try:
-        return Listing(assemble(*await _objects(host, namespace)), namespace)
+        return Listing(assemble(*await _objects(host, namespace), whole=not namespace), namespace)
     except kube.ForbiddenError:
         if namespace:
             raise
-    return Listing(assemble(*await _objects(host, host.access.namespace)), host.access.namespace)
+    place = host.access.namespace
+    return Listing(assemble(*await _objects(host, place), whole=False), place)
 
 
 async def find(host: Client, name: str, namespace: str = "") -> Tenant:
@@ -96,42 +97,68 @@ async def _objects(host: Client, namespace: str) -> tuple[list[Any], list[Any], 
     records = await host.list(
         apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={layout.RECORD}"
     )
+    namespaces = await _namespaces(host, namespace)
     if not records:
-        return [], [], []
+        return [], [], namespaces
     workloads = [
         *await host.list(apis.STATEFUL_SETS, namespace, labels=SELECTOR),
         *await host.list(apis.DEPLOYMENTS, namespace, labels=SELECTOR),
     ]
-    return (
-        records,
-        workloads,
-        await _namespaces(host, [record["metadata"]["namespace"] for record in records]),
-    )
+    return records, workloads, namespaces
 
 
-async def _namespaces(host: Client, names: list[str]) -> list[Any]:
-    """The namespaces themselves, as far as the user may read them; one request for many."""
+async def _namespaces(host: Client, name: str) -> list[Any]:
+    """The named namespace, or all of them, as far as the user may read them."""
     try:
-        if len(names) == 1:
-            return [await host.get(apis.NAMESPACES, "", names[0])]
+        if name:
+            return [await host.get(apis.NAMESPACES, "", name)]
         return await host.list(apis.NAMESPACES)
     except (kube.ForbiddenError, kube.NotFoundError):
         return []
 
 
 def assemble(
-    records: Iterable[Obj], workloads: Iterable[Obj], namespaces: Iterable[Obj]
+    records: Iterable[Obj], workloads: Iterable[Obj], namespaces: Iterable[Obj], *, whole: bool
 ) -> tuple[Tenant, ...]:
-    """Pure: tenants, sorted by name, from their records and what belongs to them."""
+    """Pure: tenants, sorted by name, from their records and what belongs to them. Only where the objects are
+    those of the `whole` cluster is a namespace without a record the remains of a tenant."""
     by_namespace: dict[str, list[Obj]] = {}
     for workload in workloads:
         by_namespace.setdefault(workload["metadata"]["namespace"], []).append(workload)
+    namespaces, records = list(namespaces), list(records)
     ending = {ns["metadata"]["name"] for ns in namespaces if ns["metadata"].get("deletionTimestamp")}
-    found = []
+    recorded = {record["metadata"]["labels"][layout.TENANT] for record in records}
+    found = list(_remains(namespaces, recorded)) if whole else []
     for record in records:
         namespace = record["metadata"]["namespace"]
         found.append(_tenant(record, by_namespace.get(namespace, ()), terminating=namespace in ending))
     return tuple(sorted(found, key=lambda tenant: (tenant.name, tenant.namespace)))
+
+
+def _remains(namespaces: Iterable[Obj], recorded: Collection[str]) -> Iterator[Tenant]:
+    """Tenants of which only namespaces are there: a create died before the record was written, or a deletion
+    that has taken the record is blocked by something else."""
+    by_tenant: dict[str, list[Obj]] = {}
+    for namespace in namespaces:
+        tenant = (namespace["metadata"].get("labels") or {}).get(layout.TENANT)
+        if tenant and tenant not in recorded:
+            by_tenant.setdefault(tenant, []).append(namespace)
+    for name, left in by_tenant.items():
+        names = sorted(namespace["metadata"]["name"] for namespace in left)
+        terminating = any(namespace["metadata"].get("deletionTimestamp") for namespace in left)
+        yield Tenant(
+            name=name,
+            namespace=names[0],
+            workload_namespace=names[-1],
+            distro="",
+            version="",
+            state="Terminating" if terminating else "Provisioning",
+            reason=f"{', '.join(names)} is left" if terminating else "",
+            created=min(parse_time(namespace["metadata"]["creationTimestamp"]) for namespace in left),
+            certificates_expire=None,
+            protected=False,
+            components=(),
+        )
 
 
 def spec_of(record: Obj) -> dict[str, Any]:
@@ -156,8 +183,14 @@ def component(workload: Obj) -> Component:
         ready=ready,
         desired=desired,
         images=tuple(container["image"] for container in containers),
-        why="" if ready == desired else f"{meta['name']} {ready}/{desired} ready",
+        why=_lack(meta["name"], ready, desired),
     )
+
+
+def _lack(name: str, ready: int, desired: int) -> str:
+    if not desired:
+        return f"{name} is scaled to 0"
+    return "" if ready == desired else f"{name} {ready}/{desired} ready"
 
 
 def _tenant(record: Obj, workloads: Iterable[Obj], *, terminating: bool) -> Tenant:

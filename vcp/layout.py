@@ -15,6 +15,7 @@ TENANT = "vcp.dev/tenant"
 COMPONENT = "vcp.dev/component"
 MADE = "vcp.dev/made-namespace"  # on namespaces that vcp created, and may therefore delete
 PART_OF = "app.kubernetes.io/part-of"
+MANAGED_BY = "app.kubernetes.io/managed-by"
 FIELD_MANAGER = "vcp"
 
 RECORD = "control-plane"  # the Secret that holds the spec as applied, under spec.json
@@ -29,7 +30,7 @@ def labels(spec: Spec, component: str) -> dict[str, str]:
         "app.kubernetes.io/name": component,
         "app.kubernetes.io/component": component,
         PART_OF: "vcp",
-        "app.kubernetes.io/managed-by": "vcp",
+        MANAGED_BY: "vcp",
         TENANT: spec.name,
     }
 

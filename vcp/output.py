@@ -21,7 +21,8 @@ def say(text: str) -> None:
 
 
 def data(text: str) -> None:
-    click.echo(text, nl=not text.endswith("\n"))
+    """An answer of nothing is no empty line, which a script would take for a name."""
+    click.echo(text, nl=bool(text) and not text.endswith("\n"))
 
 
 def encode(value: Any, form: str) -> str:

@@ -107,6 +107,23 @@ async def test_logs_of_one_component(api: FakeApi, cli: HostCli) -> None:
     assert (result.code, result.err.splitlines()[0]) == (3, "vcp: tenant 'a' has no syncer pod")
 
 
+async def test_namespaces_without_a_record_are_a_tenant_to_delete(api: FakeApi, cli: HostCli) -> None:
+    put_tenant(api, "a")
+    put_tenant(api, "whole")
+    api.remove("secrets", "control-plane", "vcp-a")
+    listing = json.loads((await cli("list", "-o", "json")).out)
+    assert [(one["name"], one["state"]) for one in listing] == [("a", "Provisioning"), ("whole", "Ready")]
+    assert (await cli("list", "-o", "name", "-n", "vcp-whole-work")).out == ""
+    api.remove("namespaces", "vcp-a")
+    work = api.find("namespaces", "vcp-a-work")
+    assert work
+    work["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.org/hold"]}
+    api.put("namespaces", work)
+    assert "Terminating (vcp-a-work is left)" in (await cli("list")).out
+    blocked = await cli("delete", "a", "--yes", "--timeout", "0.2s")
+    assert (blocked.code, "namespace vcp-a-work to go" in blocked.err) == (5, True)
+
+
 async def test_delete_removes_namespaces_that_vcp_made(api: FakeApi, cli: HostCli) -> None:
     put_tenant(api, "a")
     put_tenant(api, "b")
@@ -124,12 +141,12 @@ async def test_delete_leaves_foreign_namespaces_and_objects(api: FakeApi, cli: H
         ("namespaces", "vcp-a"),
         ("namespaces", "vcp-a-work"),
         ("configmaps", "theirs"),
-        ("pods", "api-0"),  # the fake has no garbage collector
     }
 
 
 async def test_delete_can_keep_the_data(api: FakeApi, cli: HostCli) -> None:
     put_tenant(api, "a")
+    api.remove("pods", "api-0", "vcp-a")  # the fake has no garbage collector
     claim = {"name": "data-etcd-0", "namespace": "vcp-a", "labels": labelled("a")}
     api.put("persistentvolumeclaims", {"metadata": claim})
     assert (await cli("delete", "a", "--yes", "--keep-data")).code == 0

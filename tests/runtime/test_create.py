@@ -205,6 +205,60 @@ async def test_a_namespace_that_is_not_ours_is_refused(api: FakeApi, cli: HostCl
     assert "namespace vcp-a exists and is not this tenant's" in result.err
 
 
+async def test_a_namespace_that_was_there_is_taken_when_it_is_named(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    """Also a later create, which does not name it again."""
+    for name in ("vcp-a", "theirs"):
+        api.put("namespaces", {"metadata": {"name": name}})
+    named = ("--namespace", "vcp-a", "--workload-namespace", "theirs")
+    result = await cli(*CREATE, *named)
+    assert result.code == 0, result.err
+    assert (await cli(*CREATE)).out == "tenant a unchanged\n"
+    for name in ("vcp-a", "theirs"):
+        found = api.find("namespaces", name)
+        assert found
+        assert "vcp.dev/made-namespace" not in found["metadata"]["labels"]
+
+
+async def test_who_may_read_nothing_is_told_everything_at_once(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    api.denied |= {(verb, kind) for verb in ("get", "list", "create") for kind in ("secrets", "namespaces")}
+    api.denied |= {("get", "servicecidrs"), ("create", "services")}
+    before = set(api.objects)
+    result = await cli(*CREATE)
+    assert result.code == 4
+    assert "  create namespaces\n" in result.err
+    assert "  get namespaces vcp-a\n" in result.err
+    assert "  create, get, list secrets in namespace vcp-a\n" in result.err
+    assert set(api.objects) == before
+
+
+async def test_a_setting_that_is_taken_back_takes_its_object_along(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    assert (await cli(*CREATE, "--set", "quota.pods=50")).code == 0
+    assert api.find("resourcequotas", "vcp-quota", "vcp-a-work")
+    theirs = {"metadata": {"name": "theirs", "namespace": "vcp-a-work", "labels": {"vcp.dev/tenant": "a"}}}
+    api.put("resourcequotas", theirs)
+    back = await cli(*CREATE, "--set", "quota={}")
+    assert back.out == "tenant a changed\n"
+    assert "1 objects are removed" in back.err
+    assert not api.find("resourcequotas", "vcp-quota", "vcp-a-work")
+    assert api.find("resourcequotas", "theirs", "vcp-a-work")
+
+
+async def test_a_tenant_is_not_made_a_second_time_elsewhere(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    assert (await cli(*CREATE)).code == 0
+    refused = await cli(*CREATE, "--namespace", "other")
+    assert refused.code == 4
+    assert "tenant a exists in namespace vcp-a" in refused.err
+    assert not api.find("namespaces", "other")
+
+
 async def test_missing_permissions_are_told_before_anything_is_changed(
     api: FakeApi, cli: HostCli, tenant: Tenant
 ) -> None:

@@ -53,11 +53,14 @@ async def test_an_old_host_tells_its_service_cidr_by_refusing(api: FakeApi, clie
         return web.json_response(StatusError(422, "Invalid", text).body, status=422)
 
     api.routes["/api/v1/namespaces/default/services"] = refuse
-    assert await facts.service_cidr(client, "") == "10.96.0.0/12"
+    spec = specs.load({"name": "a"})
+    assert await facts.service_cidr(client, spec) == "10.96.0.0/12"
     del api.routes["/api/v1/namespaces/default/services"]
-    assert await facts.service_cidr(client, "10.0.0.0/24") == "10.0.0.0/24"
-    with pytest.raises(RefusedError):
-        await facts.service_cidr(client, "")
+    named = specs.load({"name": "a", "serviceCidr": "10.0.0.0/24"})
+    assert await facts.service_cidr(client, named) == "10.0.0.0/24"
+    assert not await facts.service_cidr(client, spec)
+    with pytest.raises(RefusedError, match="service CIDR"):
+        facts.check_service_cidr(facts.Survey(render.Facts(service_cidr=""), None, {}))
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,12 @@ def test_units() -> None:
         365,
         129600,
     )
+
+
+def test_numbers_and_booleans_become_text_where_text_is_meant() -> None:
+    flags = "{v: 2, goaway-chance: 0, contention-profiling: false}"
+    text = f"{{name: a, quota: {{pods: 50}}, extraArgs: {{apiServer: {flags}}}}}"
+    spec = specs.load(text, overrides=[("limits.max.cpu", "2")])
+    assert spec.quota == {"pods": "50"}
+    assert spec.extra_args.api_server == {"v": "2", "goaway-chance": "0", "contention-profiling": "false"}
+    assert spec.limits.max == {"cpu": "2"}

@@ -47,7 +47,7 @@ async def command(
 
 async def _run(entry: kubeconfig.Entry, program: tuple[str, ...]) -> int:
     """The program sees the tenant alone, and nothing of it stays behind."""
-    with tempfile.TemporaryDirectory(prefix="vcp-") as folder:
+    with child.Signals() as signals, tempfile.TemporaryDirectory(prefix="vcp-") as folder:
         file = Path(folder) / "kubeconfig"
         contexts.write(file, entry.text())
-        return await child.run(program, {**os.environ, "KUBECONFIG": str(file)})
+        return await child.run(program, {**os.environ, "KUBECONFIG": str(file)}, signals)

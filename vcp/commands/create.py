@@ -9,9 +9,9 @@ import click
 import yaml
 
 from syncer.kube import kubeconfig as kubeconfigs
-from vcp import config, contexts, kubeconfig, output, render, ways
+from vcp import config, contexts, inventory, kubeconfig, output, render, ways
 from vcp import spec as specs
-from vcp.errors import RefusedError, UsageError
+from vcp.errors import NotFoundError, RefusedError, UsageError
 from vcp.provision import creating, facts
 from vcp.session import Session, complete_names, on_host
 
@@ -62,6 +62,8 @@ async def command(
     with progress.step("plan"):
         place = said.get("namespace") or session.config.spec.get("namespace") or f"vcp-{said['name']}"
         old = await facts.recorded(host, said["name"], place)
+        if old is None:
+            await _nowhere_else(session, said["name"], place)
         base = old.to_mapping() if old and file is None else session.config.spec
         spec = specs.load(config.layered(base, said), overrides=[_setting(text) for text in sets])
         _compare(old, spec)
@@ -69,9 +71,10 @@ async def command(
         objects = creating.preview(spec, survey)
         progress.result(f"{len(objects)} objects")
     if dry_run:
+        facts.check_service_cidr(survey)
         _print(render.redact(objects), session.output)
         return
-    creation = creating.Creation(host, spec, survey, progress, seconds)
+    creation = creating.Creation(host, spec, survey, progress, seconds, _named(spec, said, old))
     await creating.check(creation, objects)
     session.options.if_interrupted = (
         f"`vcp create {spec.name}` continues, `vcp delete {spec.name}` removes what there is."
@@ -120,6 +123,27 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals:
         raise UsageError(f"--set {text}: no value", hint="write --set storage.size=10Gi")
     return path, value
+
+
+async def _nowhere_else(session: Session, name: str, place: str) -> None:
+    """Raises RefusedError if the tenant lives in another namespace: two would share their workloads."""
+    try:
+        found = await inventory.find(session.host, name)
+    except NotFoundError:
+        return
+    if found.version and found.namespace != place:
+        hint = f"pass --namespace {found.namespace} if it is meant, or another name"
+        raise RefusedError(f"tenant {name} exists in namespace {found.namespace}", hint=hint)
+
+
+def _named(spec: specs.Spec, said: Mapping[str, Any], old: specs.Spec | None) -> frozenset[str]:
+    """The namespaces that may exist without being vcp's: those that somebody has named, now or before."""
+    both = {spec.namespace, spec.workload_namespace}
+    if old:
+        return frozenset(both)
+    asked = {said.get("namespace"), said.get("workloadNamespace")}
+    derived = {f"vcp-{spec.name}", f"vcp-{spec.name}-work"}
+    return frozenset(both & asked | both - derived)
 
 
 def _compare(old: specs.Spec | None, new: specs.Spec) -> None:

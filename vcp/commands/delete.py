@@ -40,7 +40,7 @@ async def command(
     if tenants and not yes:
         _confirm(tenants, keep_data=keep_data)
     session.options.if_interrupted = f"Deletion may be half done; `vcp delete {' '.join(names)}` continues."
-    going: list[str] = []
+    going: list[removing.Going] = []
     for tenant in tenants:
         going += await removing.remove(host, tenant, keep_data=keep_data, progress=progress)
     if wait:

@@ -30,21 +30,22 @@ async def _follow(session: Session, listing: inventory.Listing) -> None:
         View(apis.SECRETS, place, inventory.SELECTOR, f"metadata.name={layout.RECORD}"),
         View(apis.STATEFUL_SETS, place, inventory.SELECTOR),
         View(apis.DEPLOYMENTS, place, inventory.SELECTOR),
-        View(apis.NAMESPACES, labels=inventory.SELECTOR, optional=True),
+        View(apis.NAMESPACES, optional=True),
     )
     shown = listing.tenants
     async with watching(session.host, *views) as scene:
         while True:
-            now = _assemble(scene)
+            now = _assemble(scene, whole=not place)
             if now != shown:
                 _show(now, session.output)
                 shown = now
             await scene.change()
 
 
-def _assemble(scene: Scene) -> tuple[inventory.Tenant, ...]:
+def _assemble(scene: Scene, *, whole: bool) -> tuple[inventory.Tenant, ...]:
     workloads = [*scene.items(apis.STATEFUL_SETS), *scene.items(apis.DEPLOYMENTS)]
-    return inventory.assemble(scene.items(apis.SECRETS), workloads, scene.items(apis.NAMESPACES))
+    namespaces = scene.items(apis.NAMESPACES)
+    return inventory.assemble(scene.items(apis.SECRETS), workloads, namespaces, whole=whole)
 
 
 def _show(tenants: tuple[inventory.Tenant, ...], form: str) -> None:

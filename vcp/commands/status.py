@@ -91,6 +91,8 @@ def next_step(tenant: inventory.Tenant, reasons: Sequence[str], now: datetime) -
             return f"wait, or `vcp delete {tenant.name}` to see what blocks"
         case "Provisioning":
             return f"`vcp create {tenant.name}` continues where the last create stopped"
+        case "NotReady" if "is scaled to 0" in tenant.reason:
+            return f"`vcp create {tenant.name}` starts it again"
         case "NotReady":
             cause = "the reasons above" if reasons else "its logs"
             return f"look at {cause}; `vcp logs {tenant.name} api|etcd`"

@@ -18,7 +18,7 @@ from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import inventory, layout, lock, output, pki, render, ways
 from vcp.errors import HostError
-from vcp.provision import applying, bootstrap, facts, permissions, waiting
+from vcp.provision import applying, bootstrap, facts, permissions, pruning, waiting
 from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
@@ -29,18 +29,15 @@ _ISOLATION = {"LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "Role
 
 @dataclass(frozen=True)
 class Creation:
-    """One create under way. `survey` was read before the lock was held."""
+    """One create under way. `survey` was read before the lock was held; namespaces in `named` may exist
+    already, because the user has named them or the tenant lives there."""
 
     host: Client
     spec: Spec
     survey: facts.Survey
     progress: output.Progress
     seconds: float
-
-    @property
-    def named(self) -> bool:
-        """Whether the user has named the namespaces, so that they may exist already."""
-        return self.spec.namespace != f"vcp-{self.spec.name}"
+    named: frozenset[str] = frozenset()
 
 
 def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
@@ -56,15 +53,20 @@ def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
 async def check(creation: Creation, objects: Sequence[Obj]) -> None:
     """Refuses what cannot work, before anything is changed."""
     host, spec = creation.host, creation.spec
-    facts.check_storage(creation.survey, spec)
-    for name in creation.survey.facts.foreign_namespaces:
+    existing: set[str] = set()
+    for name in {spec.namespace, spec.workload_namespace}:
         try:
             current = await host.get(apis.NAMESPACES, "", name)
-        except (kube.NotFoundError, kube.ForbiddenError):
+        except kube.NotFoundError:
             continue
-        applying.check_namespace(current, spec.name, named_by_user=creation.named)
-    wanted = permissions.needs(objects, spec.namespace)
-    await permissions.check(host, [need for need in wanted if need.resource is not apis.NAMESPACES])
+        except kube.ForbiddenError:  # a named one is taken to exist; the permissions decide
+            existing |= creation.named & {name}
+            continue
+        existing.add(name)
+        applying.check_namespace(current, spec.name, named_by_user=name in creation.named)
+    await permissions.check(host, permissions.needs(objects, spec.namespace, existing))
+    facts.check_storage(creation.survey, spec)
+    facts.check_service_cidr(creation.survey)
 
 
 async def carry_out(creation: Creation, *, wait: bool) -> bool:
@@ -73,7 +75,9 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
     first, *access = render.render_access(spec, creation.survey.facts)
     with progress.step("namespaces"):
         outcomes = [
-            await applying.ensure_namespace(host, obj, spec.name, named_by_user=creation.named)
+            await applying.ensure_namespace(
+                host, obj, spec.name, named_by_user=obj["metadata"]["name"] in creation.named
+            )
             for obj in first.objects
             if obj["kind"] == "Namespace"
         ]
@@ -88,8 +92,12 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
         # Read again under the lock: another create may have made the keys in the meantime.
         existing = await facts.files(host, spec)
         material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
-        for step in render.render(spec, material, found)[1 + len(access) :]:
+        steps = render.render(spec, material, found)
+        for step in steps[1 + len(access) :]:
             outcomes += await _apply(creation, step.name, step.objects)
+        if pruned := await pruning.prune(host, spec, render.flatten(steps)):
+            output.say(f"  {pruned} objects are removed, which the spec no longer asks for")
+            outcomes.append("changed")
         if wait:
             outcomes.append(await _finish(creation, material, found))
     return set(outcomes) != {"unchanged"}

@@ -32,10 +32,11 @@ class Survey:
 
 
 async def recorded(host: Client, name: str, namespace: str) -> specs.Spec | None:
-    """The spec as last applied. Raises RefusedError if the namespace is another tenant's."""
+    """The spec as last applied, if there is one that the user may read. Raises RefusedError if the namespace
+    is another tenant's."""
     try:
         record = await host.get(apis.SECRETS, namespace, layout.RECORD)
-    except kube.NotFoundError:
+    except (kube.NotFoundError, kube.ForbiddenError):  # what the user lacks is told together, before changes
         return None
     owner = (record["metadata"].get("labels") or {}).get(layout.TENANT)
     if owner != name:
@@ -44,11 +45,12 @@ async def recorded(host: Client, name: str, namespace: str) -> specs.Spec | None
 
 
 async def survey(host: Client, spec: specs.Spec) -> Survey:
-    """Asks the host, in parallel. Raises RefusedError if the service CIDR cannot be found out."""
+    """Asks the host, in parallel. What the user may not see is left empty; `check_…` and the permissions
+    judge it."""
     async with asyncio.TaskGroup() as group:
         version = group.create_task(host.send(requests.raw("/version")), name="host version")
         classes = group.create_task(_storage_classes(host), name="storage classes")
-        cidr = group.create_task(service_cidr(host, spec.service_cidr), name="service CIDR")
+        cidr = group.create_task(service_cidr(host, spec), name="service CIDR")
         own = group.create_task(_host_api(host), name="host API addresses")
         stored = group.create_task(files(host, spec), name="key material")
         foreign = group.create_task(_foreign(host, spec), name="namespaces")
@@ -62,9 +64,12 @@ async def survey(host: Client, spec: specs.Spec) -> Survey:
 
 
 async def files(host: Client, spec: specs.Spec) -> dict[str, bytes]:
-    """All key material of the tenant that is stored on the host."""
+    """All key material of the tenant that is stored on the host and that the user may read."""
     labels = f"{inventory.SELECTOR},{layout.TENANT}={spec.name}"
-    secrets = await host.list(apis.SECRETS, spec.namespace, labels=labels)
+    try:
+        secrets = await host.list(apis.SECRETS, spec.namespace, labels=labels)
+    except kube.ForbiddenError:
+        return {}
     published = {layout.RECORD, layout.KUBECONFIG}
     return render.secret_files(one for one in secrets if one["metadata"]["name"] not in published)
 
@@ -130,11 +135,11 @@ async def _host_api(host: Client) -> tuple[str, ...]:
     )
 
 
-async def service_cidr(host: Client, known: str) -> str:
+async def service_cidr(host: Client, spec: specs.Spec) -> str:
     """From the ServiceCIDR `kubernetes` (Kubernetes 1.33), else from the words with which the API server
-    refuses an address outside its range."""
-    if known:
-        return known
+    refuses an address outside its range; empty if the user may see neither."""
+    if spec.service_cidr:
+        return spec.service_cidr
     try:
         found = await host.get(apis.SERVICE_CIDRS, "", "kubernetes")
         return ",".join(found["spec"]["cidrs"])
@@ -146,12 +151,19 @@ async def service_cidr(host: Client, known: str) -> str:
         "metadata": {"name": "vcp-probe"},
         "spec": {"clusterIP": "203.0.113.1", "ports": [{"port": 443}]},  # RFC 5737: nobody's address
     }
-    try:
-        await host.create(apis.SERVICES, host.access.namespace, probe, dry_run=True)
-    except (kube.InvalidError, kube.ForbiddenError, kube.NotFoundError) as error:
-        if found_range := _RANGE.search(str(error)):
-            return found_range[1]
-    raise RefusedError(
-        "the host does not tell its service CIDR",
-        hint="pass --service-cidr (`kubectl cluster-info dump | grep service-cluster-ip-range` may show it)",
-    )
+    for namespace in dict.fromkeys((spec.namespace, host.access.namespace)):
+        try:
+            await host.create(apis.SERVICES, namespace, probe, dry_run=True)
+        except (kube.InvalidError, kube.ForbiddenError, kube.NotFoundError) as error:
+            if found_range := _RANGE.search(str(error)):
+                return found_range[1]
+    return ""
+
+
+def check_service_cidr(survey: Survey) -> None:
+    """Raises RefusedError if it could not be found out."""
+    if not survey.facts.service_cidr:
+        raise RefusedError(
+            "the host does not tell its service CIDR",
+            hint="pass --service-cidr; `kubectl cluster-info dump` may show it as service-cluster-ip-range",
+        )

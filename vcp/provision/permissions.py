@@ -1,12 +1,13 @@
 """Asks the host what the user may do before anything is changed, so that a create does not fail halfway."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from syncer.core import apis
 from syncer.kube.client import Client
 from vcp.errors import RefusedError
+from vcp.provision import pruning
 
 Obj = Mapping[str, Any]
 
@@ -15,20 +16,30 @@ class Need(NamedTuple):
     verb: str
     resource: apis.ApiResource
     namespace: str
-    subresource: str = ""
+    name: str = ""  # of the one object that it is about
 
     def __str__(self) -> str:
         group = f".{self.resource.group}" if self.resource.group else ""
-        return f"{self.resource.plural}{group}{'/' if self.subresource else ''}{self.subresource}"
+        return f"{self.resource.plural}{group}{' ' if self.name else ''}{self.name}"
 
 
-def needs(objects: Iterable[Obj], namespace: str) -> list[Need]:
-    """What applying these objects and waiting for them takes; `namespace` is the control plane's."""
-    wanted = {
-        Need(verb, apis.resource_of(obj), obj["metadata"].get("namespace", ""))
-        for obj in objects
-        for verb in ("get", "create", "patch")
-    }
+def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()) -> list[Need]:
+    """What applying these objects and waiting for them takes; `namespace` is the control plane's, and the
+    namespaces in `existing` need not be made."""
+    objects = list(objects)
+    wanted = set()
+    for obj in objects:
+        resource, meta = apis.resource_of(obj), obj["metadata"]
+        place = meta.get("namespace", "")
+        if resource is not apis.NAMESPACES:
+            wanted |= {Need(verb, resource, place) for verb in ("get", "create", "patch")}
+            continue
+        wanted |= {Need(verb, resource, "", meta["name"]) for verb in ("get", "patch")}
+        if meta["name"] not in existing:
+            wanted.add(Need("create", resource, ""))  # a name that is not there yet cannot be granted
+    wanted.add(Need("list", apis.SECRETS, namespace))
+    for place in {obj["metadata"].get("namespace", namespace) for obj in objects}:
+        wanted |= {Need(verb, resource, place) for resource in pruning.KINDS for verb in ("delete", "list")}
     for resource in (apis.STATEFUL_SETS, apis.DEPLOYMENTS, apis.PODS):
         wanted |= {Need(verb, resource, namespace) for verb in ("list", "watch")}
     wanted |= {Need(verb, apis.LEASES, namespace) for verb in ("create", "delete", "list", "patch", "watch")}
@@ -44,7 +55,7 @@ async def missing(host: Client, wanted: Sequence[Need]) -> list[Need]:
             "verb": need.verb,
             "group": need.resource.group,
             "resource": need.resource.plural,
-            "subresource": need.subresource,
+            "name": need.name,
             "namespace": need.namespace,
         }
         review = {

@@ -7,7 +7,7 @@ nothing writes any more, the record last so that an interrupted delete can be co
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncer.core import apis
 from syncer.kube import errors as kube
@@ -33,13 +33,21 @@ _KINDS = (
         apis.LEASES,
     ),
 )
+_GOES_ON = "the deletion goes on by itself; the same command waits again"
 _DATA = (apis.PERSISTENT_VOLUME_CLAIMS, apis.SECRETS)
+
+
+class Going(NamedTuple):
+    """What is on its way out: a namespace, or, if it stays, the tenant's pods in it."""
+
+    namespace: str
+    pods_of: str = ""
 
 
 async def remove(
     host: Client, tenant: inventory.Tenant, *, keep_data: bool, progress: output.Progress
-) -> list[str]:
-    """Asks the host to delete everything of the tenant; returns the namespaces that go whole.
+) -> list[Going]:
+    """Asks the host to delete everything of the tenant; returns what takes its time to go.
 
     With `keep_data` the claims and Secrets stay (the keys belong to the data), and their namespace."""
     control, work = tenant.namespace, tenant.workload_namespace or tenant.namespace
@@ -50,32 +58,62 @@ async def remove(
         for name in whole:
             with contextlib.suppress(kube.NotFoundError):
                 await host.delete(apis.NAMESPACES, "", name)
-        if control in whole:
-            await _hurry(host, control, tenant.name)
-        for name in dict.fromkeys((work, control)):
-            if name not in whole:
-                kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
-                await _remove_labelled(host, name, tenant.name, kinds)
-    return whole
+        stay = [name for name in dict.fromkeys((work, control)) if name not in whole]
+        for name in stay:
+            kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
+            await _remove_labelled(host, name, tenant.name, kinds)
+        await _hurry(host, control, tenant.name, keep_data=keep_data)
+    return [*map(Going, whole), *(Going(name, tenant.name) for name in stay)]
 
 
-async def _hurry(host: Client, namespace: str, tenant: str) -> None:
+async def _hurry(host: Client, namespace: str, tenant: str, *, keep_data: bool) -> None:
     """Ends the control plane now: the namespace controller begins only after five seconds, and would then
-    give each pod its whole grace period, for data that is about to go."""
+    give each pod its whole grace period. Only an etcd whose data stays gets that; an API server without its
+    etcd would use it up."""
     labels = f"{layout.TENANT}={tenant}"
-    for pod in await host.list(apis.PODS, namespace, labels=f"{labels},{layout.COMPONENT}"):
+    kept = f",{layout.COMPONENT}!=etcd" if keep_data else ""
+    for pod in await host.list(apis.PODS, namespace, labels=f"{labels},{layout.COMPONENT}{kept}"):
         with contextlib.suppress(kube.NotFoundError):
             await host.delete(apis.PODS, namespace, pod["metadata"]["name"], grace=1)
-    await _remove_kind(host, apis.PERSISTENT_VOLUME_CLAIMS, namespace, labels)
+    if not keep_data:
+        await _remove_kind(host, apis.PERSISTENT_VOLUME_CLAIMS, namespace, labels)
 
 
 async def until_gone(
-    host: Client, namespaces: Iterable[str], seconds: float, progress: output.Progress
+    host: Client, all_going: Iterable[Going], seconds: float, progress: output.Progress
 ) -> None:
-    """Returns when the namespaces are gone. Raises DeadlineError that names what blocks them."""
-    for name in namespaces:
-        with progress.step(f"wait for namespace {name} to go"):
-            await _until_gone(host, name, seconds, progress)
+    """Returns when all that is gone. Raises DeadlineError that names what blocks it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    for going in all_going:
+        left = max(0.0, deadline - loop.time())
+        if going.pods_of:
+            with progress.step(f"wait for the pods in {going.namespace} to go"):
+                await _until_empty(host, going, left)
+        else:
+            with progress.step(f"wait for namespace {going.namespace} to go"):
+                await _until_gone(host, going.namespace, left, progress)
+
+
+async def _until_empty(host: Client, going: Going, seconds: float) -> None:
+    """A ReplicaSet that is not collected yet replaces the API server's pod once more, so each is hurried."""
+    view = View(apis.PODS, going.namespace, f"{layout.TENANT}={going.pods_of}")
+    async with watching(host, view) as scene:
+        try:
+            async with asyncio.timeout(seconds):
+                while pods := [pod["metadata"] for pod in scene.items(apis.PODS)]:
+                    for meta in pods:
+                        late = meta.get("deletionGracePeriodSeconds", 0) > 1
+                        if late and meta["labels"].get(layout.COMPONENT) == "api":
+                            with contextlib.suppress(kube.NotFoundError):
+                                await host.delete(apis.PODS, going.namespace, meta["name"], grace=1)
+                    await scene.change()
+        except TimeoutError as error:
+            names = ", ".join(pod["metadata"]["name"] for pod in scene.items(apis.PODS))
+            raise DeadlineError(
+                f"the pods in {going.namespace} to go: not within {seconds:g} s; left are {names}",
+                hint=_GOES_ON,
+            ) from error
 
 
 async def _until_gone(host: Client, name: str, seconds: float, progress: output.Progress) -> None:
@@ -91,7 +129,7 @@ async def _until_gone(host: Client, name: str, seconds: float, progress: output.
             reasons = "\n".join(f"  {text}" for text in blocking(scene.find(apis.NAMESPACES, name) or {}))
             raise DeadlineError(
                 f"{error.message}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
-                hint="the deletion goes on by itself; the same command waits again",
+                hint=_GOES_ON,
             ) from error
 
 

@@ -25,6 +25,7 @@ def load(source: str | Mapping[str, Any], overrides: Iterable[tuple[str, Any]] =
     data: Any = _copy(mapping)
     for path, value in overrides:
         _override(data, path, value)
+    data = _as_texts(data, _SHAPE)
     wrong = list(_unknown_keys(data, _SHAPE, ""))
     if wrong:
         raise _error(wrong)
@@ -79,6 +80,26 @@ def _override(data: dict[str, Any], path: str, value: Any) -> None:
         if not isinstance(data, dict):
             raise UsageError(f"--set {path}: {'.'.join(keys[: position + 1])} is no mapping")
     data[keys[-1]] = value
+
+
+def _as_texts(data: Any, shape: inspect.Type) -> Any:
+    """Numbers and booleans as text in mappings of texts, so that `pods: 50` and `v: 2` need no quotes."""
+    if isinstance(shape, inspect.Metadata):
+        shape = shape.type
+    if not isinstance(data, dict):
+        return data
+    if isinstance(shape, inspect.StructType):
+        known = {field.encode_name: field.type for field in shape.fields}
+        return {key: _as_texts(value, known[key]) if key in known else value for key, value in data.items()}
+    if isinstance(shape, inspect.DictType) and isinstance(shape.value_type, inspect.StrType):
+        return {key: _as_text(value) for key, value in data.items()}
+    return data
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
 
 
 def _unknown_keys(data: Any, shape: inspect.Type, path: str) -> Iterator[str]:

@@ -37,13 +37,13 @@ class Vcp:
         return ["nsenter", f"--net={self.lab.lab.namespace}", VCP, "--context", "lab", *arguments]
 
     def run(
-        self, *arguments: str, stdin: str | None = None, expect: int = 0
+        self, *arguments: str, stdin: str | None = None, expect: int = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs `vcp` to its end and checks the exit code."""
         result = subprocess.run(
             self.command(*arguments),
             input=stdin,
-            env=self.environment,
+            env=self.environment | environment,
             capture_output=True,
             text=True,
             timeout=240,
@@ -120,7 +120,7 @@ def name(vcp: Vcp) -> Iterator[str]:
     """The name of a tenant that the test will make itself; what is left of it goes afterwards."""
     chosen = new_name()
     yield chosen
-    vcp.run("delete", chosen, "--yes", "--ignore-not-found", "--unprotect")
+    vcp.run("delete", chosen, "--yes", "--ignore-not-found", "--unprotect", "--no-wait")
 
 
 @pytest.fixture(scope="module", params=DISTROS)
@@ -131,5 +131,15 @@ def tenant(
     vcp = Vcp(lab, tmp_path_factory.mktemp("vcp"))
     made = Tenant(vcp, new_name())
     vcp.run("create", made.name, "--distro", request.param, "--ephemeral")
+    yield made
+    vcp.run("delete", made.name, "--yes", "--unprotect")
+
+
+@pytest.fixture(scope="session")
+def shared(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """A running throwaway tenant for tests that leave it as it was, where the distro does not matter."""
+    vcp = Vcp(lab, tmp_path_factory.mktemp("shared"))
+    made = Tenant(vcp, new_name())
+    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
     yield made
     vcp.run("delete", made.name, "--yes", "--unprotect")

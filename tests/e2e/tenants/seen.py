@@ -1,0 +1,36 @@
+"""What stands on the host, in a form that two moments can be compared by."""
+
+import functools
+from typing import Any
+
+from ..conftest import LabUser
+
+Versions = dict[tuple[str, str, str], str]
+
+
+@functools.cache
+def kinds(lab: LabUser) -> str:
+    """Every namespaced kind that can be listed; Events come and go by themselves."""
+    names = lab.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+    return ",".join(name for name in names if not name.startswith("events"))
+
+
+def objects(lab: LabUser, namespace: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = lab.get("-n", namespace, kinds(lab))["items"]
+    return found
+
+
+def versions(lab: LabUser, *namespaces: str) -> Versions:
+    """The resourceVersion of every object of the namespaces, and theirs."""
+    found = [obj for namespace in namespaces for obj in objects(lab, namespace)]
+    found += [lab.get("namespace", namespace) for namespace in namespaces]
+    return {
+        (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj["metadata"][
+            "resourceVersion"
+        ]
+        for obj in found
+    }
+
+
+def namespaces(lab: LabUser) -> set[str]:
+    return {item["metadata"]["name"] for item in lab.get("namespaces")["items"]}
