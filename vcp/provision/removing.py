@@ -58,11 +58,12 @@ async def remove(
         for name in whole:
             with contextlib.suppress(kube.NotFoundError):
                 await host.delete(apis.NAMESPACES, "", name)
+        # Before the collector deletes the pods: a grace period that has begun is hardly shortened any more.
+        await _hurry(host, control, tenant.name, keep_data=keep_data)
         stay = [name for name in dict.fromkeys((work, control)) if name not in whole]
         for name in stay:
             kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
             await _remove_labelled(host, name, tenant.name, kinds)
-        await _hurry(host, control, tenant.name, keep_data=keep_data)
     return [*map(Going, whole), *(Going(name, tenant.name) for name in stay)]
 
 
