@@ -166,7 +166,7 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket to a streaming subresource, e.g. `pods/web/portforward`."""
         session, options = await self._prepare()
-        with _as_kube_errors():
+        with _as_kube_errors(self.access.server):
             async with asyncio.timeout(self._timeout):
                 socket = await session.ws_connect(
                     f"{self.access.server}{path}?{urlencode(query)}",
@@ -210,7 +210,7 @@ class Client:
         if request.query:
             url += f"?{urlencode(request.query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=read_timeout)
-        with _as_kube_errors():
+        with _as_kube_errors(self.access.server):
             async with session.request(
                 request.method, url, data=request.body, timeout=timeout, allow_redirects=False, **options
             ) as response:
@@ -227,7 +227,7 @@ class Client:
 
 
 @contextlib.contextmanager
-def _as_kube_errors() -> Any:
+def _as_kube_errors(server: str) -> Any:
     """What aiohttp raises, as members of our tree. The order matters: its classes overlap."""
     try:
         yield
@@ -235,11 +235,10 @@ def _as_kube_errors() -> Any:
         message = f"no upgrade to WebSocket: HTTP {error.status}"
         raise errors.from_status({"message": message}, error.status) from error
     except aiohttp.ClientConnectorCertificateError as error:
-        raise errors.UnreachableError(f"the server's certificate is not trusted: {error}") from error
+        raise errors.UnreachableError(f"the certificate of {server} is not trusted: {error}") from error
     except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
-        raise errors.UnreachableError(
-            f"no connection: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise errors.UnreachableError(f"no connection to {server}: {reason}") from error
     except TimeoutError as error:
         raise errors.RequestTimeoutError(f"no answer in time: {error}") from error
     except (aiohttp.ClientError, OSError) as error:

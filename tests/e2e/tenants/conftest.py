@@ -56,8 +56,9 @@ class Vcp:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts `vcp` in a process group of its own."""
+        # A shell's background job ignores SIGINT and hands that down; a user's terminal does not.
         return subprocess.Popen(
-            self.command(*arguments),
+            ["env", "--default-signal=HUP,INT,QUIT,TERM", *self.command(*arguments)],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
