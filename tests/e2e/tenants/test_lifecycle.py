@@ -45,9 +45,10 @@ def test_data_survives_the_loss_of_every_pod(vcp: Vcp, name: str, distro: str) -
     )
 
 
-def test_no_acknowledged_write_is_lost_with_a_member_or_a_server(vcp: Vcp, name: str) -> None:
+@pytest.mark.parametrize("distro", DISTROS)
+def test_no_acknowledged_write_is_lost_with_a_member_or_a_server(vcp: Vcp, name: str, distro: str) -> None:
     tenant = Tenant(vcp, name)
-    vcp.run("create", name, "--distro", "k8s", "--replicas", "2", "--etcd-replicas", "3")
+    vcp.run("create", name, "--distro", distro, "--replicas", "2", "--etcd-replicas", "3")
     assert len(tenant.host_pods("etcd")) == 3
     assert len(tenant.host_pods("api")) == 2
     acknowledged: list[str] = []
@@ -69,15 +70,16 @@ def test_no_acknowledged_write_is_lost_with_a_member_or_a_server(vcp: Vcp, name:
     assert set(acknowledged) <= stored
 
 
-def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str) -> None:
+@pytest.mark.parametrize("distro", DISTROS)
+def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str, distro: str) -> None:
     for step in STEPS:
-        process = vcp.start("create", name, "--ephemeral")
+        process = vcp.start("create", name, "--ephemeral", "--distro", distro)
         assert process.stderr is not None
         seen = any(line.startswith(f"{step}: ") for line in process.stderr)
         assert seen, f"create never named the step {step!r}"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    vcp.run("create", name, "--ephemeral")
+    vcp.run("create", name)
     assert Tenant(vcp, name).kubectl("get", "namespace", "default").returncode == 0
 
 
@@ -93,9 +95,10 @@ def test_a_create_that_died_is_deleted_without_a_trace(vcp: Vcp, name: str) -> N
         as_before(vcp.lab, before)
 
 
-def test_delete_leaves_nothing(vcp: Vcp, name: str) -> None:
+@pytest.mark.parametrize("distro", DISTROS)
+def test_delete_leaves_nothing(vcp: Vcp, name: str, distro: str) -> None:
     before, kubeconfig = settled(vcp.lab), vcp.kubeconfig.read_text()
-    vcp.run("create", name)
+    vcp.run("create", name, "--distro", distro)
     assert everything(vcp.lab) != before
     start = time.monotonic()
     vcp.run("delete", name, "--yes")
