@@ -2,6 +2,7 @@
 pin.
 """
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -17,10 +18,15 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vcp-lab"
 
 
+@functools.cache
+def _toolchain() -> str:
+    return run("go", "env", "GOVERSION", "GOARCH")
+
+
 def source_folder(source: pins.Source) -> Path:
     """Where a module's binaries are kept: the folder's name holds everything that they depend on."""
     files = sorted(path for path in (pins.SOURCES / source.name).iterdir() if path.is_file())
-    key = pins.fingerprint(repr(source), run("go", "env", "GOVERSION", "GOARCH"), *files)
+    key = pins.fingerprint(repr(source), _toolchain(), *files)
     return cache_root() / "bin" / f"{source.name}-{key}"
 
 

@@ -98,40 +98,19 @@ class ControlPlane:
         )
 
     def controller_manager(self) -> Component:
-        pki, config = self.lab.pki, f"{self.lab.pki}/controller-manager.kubeconfig"
-        return self._kube(
-            "kube-controller-manager",
-            f"--kubeconfig={config}",
-            f"--authentication-kubeconfig={config}",
-            f"--authorization-kubeconfig={config}",
-            "--authentication-tolerate-lookup-failure=true",
-            "--bind-address=127.0.0.1",
-            "--leader-elect=false",
+        pki = self.lab.pki
+        return self._controller(
+            "controller-manager",
             "--allocate-node-cidrs=false",
             f"--service-account-private-key-file={pki}/sa.key",
             f"--root-ca-file={pki}/ca.crt",
             f"--cluster-signing-cert-file={pki}/ca.crt",
             f"--cluster-signing-key-file={pki}/ca.key",
             "--use-service-account-credentials=true",
-            "--kube-api-qps=200",
-            "--kube-api-burst=300",
-            "--profiling=false",
         )
 
     def scheduler(self) -> Component:
-        config = f"{self.lab.pki}/scheduler.kubeconfig"
-        return self._kube(
-            "kube-scheduler",
-            f"--kubeconfig={config}",
-            f"--authentication-kubeconfig={config}",
-            f"--authorization-kubeconfig={config}",
-            "--authentication-tolerate-lookup-failure=true",
-            "--bind-address=127.0.0.1",
-            "--leader-elect=false",
-            "--kube-api-qps=200",
-            "--kube-api-burst=300",
-            "--profiling=false",
-        )
+        return self._controller("scheduler")
 
     def kwok(self) -> Component:
         """Plays the kubelet of the fake nodes, and only of those."""
@@ -144,6 +123,23 @@ class ControlPlane:
             "--cidr=10.44.0.0/16",
             "--node-lease-duration-seconds=40",
             f"--config={self.binaries['kwok'].with_name('kwok-stages.yaml')}",
+        )
+
+    def _controller(self, name: str, *own: str) -> Component:
+        """A client of the API server that is alone in its part, so it holds no election."""
+        config = f"{self.lab.pki}/{name}.kubeconfig"
+        return self._kube(
+            f"kube-{name}",
+            f"--kubeconfig={config}",
+            f"--authentication-kubeconfig={config}",
+            f"--authorization-kubeconfig={config}",
+            "--authentication-tolerate-lookup-failure=true",
+            "--bind-address=127.0.0.1",
+            "--leader-elect=false",
+            *own,
+            "--kube-api-qps=200",
+            "--kube-api-burst=300",
+            "--profiling=false",
         )
 
     def _kube(self, name: str, *arguments: str) -> Component:
