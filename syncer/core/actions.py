@@ -1,0 +1,93 @@
+"""What a plan consists of: each action is one thing to do, decided by pure code, done by the runtime.
+
+Actions of a plan are carried out in their order; the first that fails ends the plan, and the key is tried
+again. Each bears what makes it safe against a stale store: a uid, or a name that the server refuses twice.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from syncer.core.apis import ApiResource
+from syncer.core.objects import Key, Obj
+
+Side = Literal["tenant", "host"]
+
+
+class Create(NamedTuple):
+    """POST of `obj`; with `subresource`, to that of the object which `obj` names (`pods/binding`)."""
+
+    side: Side
+    api: ApiResource
+    obj: Obj
+    subresource: str = ""
+
+
+class Patch(NamedTuple):
+    """PATCH of the object with this uid: another object of the same name is left alone."""
+
+    side: Side
+    api: ApiResource
+    key: Key
+    uid: str
+    body: Mapping[str, Any]
+    subresource: str = ""
+    type: Literal["merge", "strategic"] = "strategic"
+
+
+class Delete(NamedTuple):
+    """DELETE of the object with this uid; `grace` in seconds, None for the object's own."""
+
+    side: Side
+    api: ApiResource
+    key: Key
+    uid: str
+    grace: int | None = None
+
+
+class Ensure(NamedTuple):
+    """Reconcile another key first, e.g. the ConfigMap that a pod mounts. Its failure ends nothing."""
+
+    resource: str
+    key: Key
+
+
+class TokenRequest(NamedTuple):
+    """One file of a token Secret. An empty audience is the tenant API server's own."""
+
+    file: str
+    audience: str
+    seconds: int
+
+
+class Tokens(NamedTuple):
+    """Ask the tenant API for tokens bound to a pod and keep them in a host Secret.
+
+    `secret` is the Secret without its data; `current` is its uid on the host if it is there and only to be
+    filled anew. The executor writes the earliest time of renewal into the annotation `RENEW` (epoch seconds).
+    """
+
+    secret: Obj
+    current: str
+    pod: Obj
+    service_account: str
+    requests: tuple[TokenRequest, ...]
+
+
+class Report(NamedTuple):
+    """An Event on a tenant object: how a tenant learns why something is not as he asked for."""
+
+    obj: Obj
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+class Wait(NamedTuple):
+    """Look again in this many seconds, exactly."""
+
+    seconds: float
+
+
+Action = Create | Patch | Delete | Ensure | Tokens | Report | Wait
+
+RENEW = "vcp.dev/renew"

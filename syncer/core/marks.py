@@ -1,0 +1,47 @@
+"""What ties a host object to its tenant object: labels to select by, annotations to translate back by.
+
+A host object is *marked* when it carries these for our tenant, and *owned* when it also names the uid of the
+tenant object that is there now. Names alone prove nothing.
+"""
+
+from syncer.core.objects import Key, Obj, annotations_of, labels_of, uid_of
+
+PREFIX = "vcp.dev/"  # refused on tenant objects, so nothing there can pass for a mark
+NAMESPACE_PREFIX = "ns.vcp.dev/"  # the tenant namespace's labels, for translated namespace selectors
+
+TENANT = "vcp.dev/tenant"
+NAMESPACE = "vcp.dev/namespace"
+NAME = "vcp.dev/name"
+UID = "vcp.dev/uid"
+RESOURCE = "vcp.dev/resource"  # the plural that a host object serves, if it is not of its own kind
+KEYS = "vcp.dev/keys"  # which labels and annotations of a host object were copied, as JSON
+SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
+
+
+def selector(tenant: str) -> str:
+    """The label selector of all host objects of a tenant that stand for a tenant object."""
+    return f"{TENANT}={tenant},{NAMESPACE}"
+
+
+def labels(tenant: str, key: Key) -> dict[str, str]:
+    return {TENANT: tenant, NAMESPACE: key.namespace}
+
+
+def annotations(key: Key, uid: str) -> dict[str, str]:
+    return {NAME: key.name, UID: uid}
+
+
+def key_of(host: Obj) -> Key | None:
+    """The tenant key that a host object stands for; None if it is not marked."""
+    namespace, name = labels_of(host).get(NAMESPACE), annotations_of(host).get(NAME)
+    return None if namespace is None or name is None else Key(namespace, name)
+
+
+def is_owned(host: Obj, tenant: Obj) -> bool:
+    return annotations_of(host).get(UID) == uid_of(tenant)
+
+
+def is_reserved(key: str) -> bool:
+    """Whether a label or annotation key is ours: `vcp.dev/…` and any subdomain of it."""
+    domain = key.partition("/")[0]
+    return "/" in key and (domain == "vcp.dev" or domain.endswith(".vcp.dev"))

@@ -1,0 +1,30 @@
+"""What a tenant's pods may do and what is forced upon them: the part of the spec that translation reads."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+PodSecurity = Literal["privileged", "baseline", "restricted"]
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """`spec.sync.pods` of a tenant; its Pod Security level stands beside it, as `spec.podSecurity`."""
+
+    volumes: Annotated[
+        tuple[str, ...],
+        Meta(description="Volume types allowed besides those that touch nothing of the host, e.g. `nfs`."),
+    ] = ()
+    priority_classes: Annotated[
+        dict[str, str], Meta(description="PriorityClasses by name: the tenant's to the host's; others drop.")
+    ] = {}
+    runtime_classes: Annotated[
+        dict[str, str], Meta(description="RuntimeClasses by name: the tenant's to the host's.")
+    ] = {}
+    schedulers: Annotated[tuple[str, ...], Meta(description="Host schedulers that pods may name.")] = ()
+    node_names: Annotated[bool, Meta(description="Let pods name their host node.")] = False
+    node_selector: Annotated[dict[str, str], Meta(description="Added to every pod; wins.")] = {}
+    tolerations: Annotated[tuple[dict[str, Any], ...], Meta(description="Added to every pod.")] = ()
+    annotations_to_tenant: Annotated[
+        tuple[str, ...], Meta(description="Annotations that hosts set on pods and the tenant may see.")
+    ] = ()

@@ -1,0 +1,67 @@
+"""All that translation may know besides the two objects: who the tenant is, and what else is there."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from syncer.core import names
+from syncer.core.apis import ApiResource
+from syncer.core.objects import Key, Obj
+from syncer.core.policy import PodSecurity, Policy
+
+
+class Reader(Protocol):
+    """One cluster as the stores know it; read-only."""
+
+    def get(self, api: ApiResource, key: Key) -> Obj | None: ...
+
+    def indexed(self, api: ApiResource, index: str, value: Hashable) -> Sequence[Obj]:
+        """The objects of a kind that a named index of its resource files under `value`."""
+        ...
+
+
+class Nothing:
+    """A cluster without objects."""
+
+    def get(self, api: ApiResource, key: Key) -> Obj | None:
+        return None
+
+    def indexed(self, api: ApiResource, index: str, value: Hashable) -> Sequence[Obj]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """`tenant` and `host` read the stores; `now` is in seconds since the epoch, at the start of the plan."""
+
+    name: str
+    """The tenant's name."""
+    namespace: str
+    """The workload namespace on the host."""
+    control_namespace: str
+    """The control plane's namespace on the host."""
+    anchor: str = ""
+    """The uid of the ConfigMap `vcp-anchor`, which owns every host object."""
+    api_address: str = ""
+    """The ClusterIP of the tenant's API, on port 443."""
+    dns_address: str = ""
+    """The ClusterIP of the tenant's DNS."""
+    cluster_domain: str = "cluster.local"
+    pod_security: PodSecurity = "baseline"
+    policy: Policy = field(default_factory=Policy)
+    tenant: Reader = field(default_factory=Nothing)
+    host: Reader = field(default_factory=Nothing)
+    now: float = 0.0
+
+    def host_key(self, key: Key) -> Key:
+        return Key(self.namespace, names.host_name(self.name, key.namespace, key.name))
+
+    @property
+    def kubelet(self) -> str:
+        """The host name of every tenant node's kubelet endpoint."""
+        return f"kubelet.{self.control_namespace}.svc"
+
+    def owner(self) -> list[Mapping[str, str]]:
+        """The ownerReferences of every host object; none before the anchor is known, as in tests."""
+        anchor = {"apiVersion": "v1", "kind": "ConfigMap", "name": "vcp-anchor", "uid": self.anchor}
+        return [anchor] if self.anchor else []

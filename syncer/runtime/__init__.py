@@ -1,0 +1,1 @@
+"""What moves objects: stores, informers, the work queue, the controller and its executor."""

@@ -1,0 +1,1 @@
+"""What the syncer serves: probes and metrics."""

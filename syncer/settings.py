@@ -1,0 +1,57 @@
+"""What one syncer is told: rendered by vcp into a ConfigMap, read once at the start."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from syncer.core.policy import PodSecurity, Policy
+
+
+class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which nodes the tenant sees."""
+
+    mode: Literal["pseudo", "real"] = "pseudo"
+    """`pseudo`: those that run its pods, as far as the pods tell. `real`: the host's; takes a ClusterRole."""
+    selector: str = ""
+    """Of `real` nodes, as a label selector."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The file `settings.json`; names are camelCase there."""
+
+    tenant: str
+    namespace: str
+    """The control plane's namespace on the host."""
+    workload_namespace: str
+    server: str
+    """URL of the tenant's API."""
+    pki: str = "/etc/vcp/pki"
+    """The folder with server-ca.crt, syncer.crt and syncer.key."""
+    api_address: str = ""
+    dns_address: str = ""
+    """The ClusterIPs of the host Services `api` and `dns`."""
+    cluster_domain: str = "cluster.local"
+    pod_security: PodSecurity = "baseline"
+    pods: Policy = Policy()
+    nodes: Nodes = Nodes()
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    probe_port: int = 8080
+    """Plain HTTP for the kubelet's probes and for metrics: /healthz, /readyz, /metrics."""
+    workers: int = 32
+    """How many keys are worked on at once."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message says where and why."""
+
+
+def load(path: Path) -> Settings:
+    """Raises SettingsError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{path}: {error}") from error
