@@ -59,6 +59,9 @@ class FakeApi:
         self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
         self.controllers: list[Callable[[Key, Obj], None]] = []  # called soon after each change
         self.url = ""
+        self.down = False  # every request fails
+        self.truncate_next = False  # the next event of a watch breaks off in the middle
+        self._streams: set[asyncio.Transport] = set()
         self._version = 0
         self._oldest = 0
         self._log: list[Change] = []
@@ -105,12 +108,24 @@ class FakeApi:
         failure = StatusError(code, reason, f"injected {code}", headers) if code else None
         self._failures.append((match, failure))
 
+    def drop_watches(self) -> None:
+        """Break off every watch, as a server that restarts does."""
+        for transport in self._streams:
+            transport.abort()
+
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion."""
+        return self._version
+
     # HTTP
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         line = f"{request.method} {request.path}"
         self.requests.append(line)
         try:
+            if self.down:
+                raise StatusError(503, "ServiceUnavailable", "the server is down")
             for index, (match, failure) in enumerate(self._failures):
                 if match in line:
                     del self._failures[index]
@@ -164,6 +179,9 @@ class FakeApi:
         wanted = body if request.method == "PUT" else _merge(current or {}, body, nulls=not applying)
         if sub == "status":
             wanted = (current or {}) | {"status": wanted.get("status", {})}
+        uid = body.get("metadata", {}).get("uid") if isinstance(body, dict) else None
+        if current and uid and uid != current["metadata"]["uid"]:
+            raise StatusError(409, "Conflict", "the uid is another")
         version = body.get("metadata", {}).get("resourceVersion") if isinstance(body, dict) else None
         if current and version and version != current["metadata"]["resourceVersion"]:
             raise StatusError(409, "Conflict", "the object has been modified")
@@ -218,12 +236,26 @@ class FakeApi:
             status = StatusError(410, "Expired", "too old resource version").body
             await _send(response, "ERROR", status)
             return response
+        assert isinstance(request.transport, asyncio.Transport)
+        self._streams.add(request.transport)
+        try:
+            return await self._changes(request, response, key, seen)
+        finally:
+            self._streams.discard(request.transport)
+
+    async def _changes(
+        self, request: web.Request, response: web.StreamResponse, key: Key, seen: int
+    ) -> web.StreamResponse:
         end = asyncio.get_running_loop().time() + int(request.query.get("timeoutSeconds", 60))
         while asyncio.get_running_loop().time() < end:
             changed = self._changed
             for change in [change for change in self._log if change.version > seen]:
                 seen = change.version
                 if self._selects(request, key, change.key, change.obj):
+                    if self.truncate_next:
+                        self.truncate_next = False
+                        await response.write(b'{"type": "ADDED", "object": {"meta')
+                        return response
                     await _send(response, change.type, change.obj)
             try:
                 async with asyncio.timeout(self.bookmark_every):
