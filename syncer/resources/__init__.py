@@ -1,9 +1,9 @@
 """The synced kinds: one file each, saying what goes to the host and what comes back. Pure."""
 
+from syncer.core.policy import Nodes
 from syncer.core.resource import Resource
 from syncer.resources.configmaps import ConfigMaps
 from syncer.resources.secrets import Secrets
-from syncer.settings import Nodes
 
 
 def registry(nodes: Nodes) -> tuple[Resource, ...]:

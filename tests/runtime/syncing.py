@@ -11,6 +11,7 @@ from fakeapi import FakeApi, Obj
 from syncer import resources
 from syncer.core.actions import Side
 from syncer.core.names import host_name
+from syncer.core.policy import Nodes
 from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.kube.auth import Access
@@ -18,7 +19,6 @@ from syncer.kube.client import Client
 from syncer.runtime.leadership import Leadership
 from syncer.runtime.manager import Manager, Parts
 from syncer.runtime.metrics import Metrics
-from syncer.settings import Nodes
 
 TENANT, WORK, CONTROL = "acme", "vcp-acme-work", "vcp-acme"
 
