@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import podrules
 from aiohttp import web
 
 Obj = dict[str, Any]
@@ -167,16 +168,30 @@ class FakeApi:
 
     def _single(self, request: web.Request, key: Key, body: Any, sub: str) -> web.Response:
         current = self.objects.get(key)
-        applying = request.headers.get("Content-Type", "").startswith("application/apply-patch")
-        if current is None and not applying:
+        content = request.headers.get("Content-Type", "")
+        if sub == "token":
+            return web.json_response(podrules.token(body, key.name), status=201)
+        if current is None and "apply-patch" not in content:
             raise StatusError(404, "NotFound", f'{key.plural} "{key.name}" not found')
-        dry = request.query.get("dryRun") == "All"
         if request.method == "GET":
             return web.json_response(current)
         if request.method == "DELETE":
             return web.json_response(self._delete(key, body))
-        assert current is None or isinstance(current, dict)
-        wanted = body if request.method == "PUT" else _merge(current or {}, body, nulls=not applying)
+        if request.method == "POST":
+            return self._subresource(key, body, sub)
+        return self._change(request, key, body, sub)
+
+    def _change(self, request: web.Request, key: Key, body: Any, sub: str) -> web.Response:
+        """PUT or PATCH."""
+        current = self.objects.get(key)
+        content = request.headers.get("Content-Type", "")
+        dry = request.query.get("dryRun") == "All"
+        if request.method == "PUT":
+            wanted = body
+        elif "strategic" in content:
+            wanted = podrules.strategic(current, body)
+        else:
+            wanted = _merge(current or {}, body, nulls="apply-patch" not in content)
         if sub == "status":
             wanted = (current or {}) | {"status": wanted.get("status", {})}
         uid = body.get("metadata", {}).get("uid") if isinstance(body, dict) else None
@@ -189,7 +204,19 @@ class FakeApi:
             return web.json_response(wanted if dry else self._store(key, wanted, "ADDED"), status=201)
         if wanted == current or dry:
             return web.json_response(wanted)
+        if key.plural == "pods" and wanted.get("spec") != current.get("spec"):
+            wanted["metadata"]["generation"] = current["metadata"].get("generation", 1) + 1
         return web.json_response(self._store(key, wanted, "MODIFIED"))
+
+    def _subresource(self, key: Key, body: Obj, sub: str) -> web.Response:
+        """POST to a part of an object that is there."""
+        if sub != "binding":
+            raise StatusError(404, "NotFound", f"no subresource {sub}")
+        pod = self.objects[key]
+        if pod["spec"].get("nodeName"):
+            raise StatusError(409, "Conflict", "the pod is bound already")
+        self._store(key, podrules.bound(pod, body), "MODIFIED")
+        return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"}, status=201)
 
     def _create(self, request: web.Request, key: Key, body: Obj) -> web.Response:
         meta = body.setdefault("metadata", {})
@@ -199,6 +226,8 @@ class FakeApi:
             raise StatusError(409, "AlreadyExists", f'{key.plural} "{name}" already exists')
         if request.query.get("dryRun") == "All":
             return web.json_response(body, status=201)
+        if key.plural == "pods":
+            podrules.created(body)
         return web.json_response(self._store(key, body, "ADDED"), status=201)
 
     def _delete(self, key: Key, options: Obj) -> Obj:
@@ -206,6 +235,8 @@ class FakeApi:
         wanted = options.get("preconditions") or {}
         if any(obj["metadata"][name] != value for name, value in wanted.items()):
             raise StatusError(409, "Conflict", "the precondition failed")
+        if key.plural == "pods" and (ending := podrules.deleted(obj, options)):
+            return ending if ending is obj else self._store(key, ending, "MODIFIED")
         if obj["metadata"].get("finalizers"):
             gone = copy.deepcopy(obj)
             gone["metadata"].setdefault("deletionTimestamp", _now())
@@ -274,7 +305,8 @@ class FakeApi:
         meta["resourceVersion"] = str(self._version)
         if key.namespace:
             meta["namespace"] = key.namespace
-        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+        ending = "deletionTimestamp" in meta and not meta.get("deletionGracePeriodSeconds")
+        if ending and not meta.get("finalizers"):
             return self._remove(key)
         for admit in self.admission:
             admit(key, obj)
