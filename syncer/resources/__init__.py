@@ -1,12 +1,24 @@
 """The synced kinds: one file each, saying what goes to the host and what comes back. Pure."""
 
-from syncer.core.policy import Nodes
+from syncer.core.policy import Nodes as NodePolicy
 from syncer.core.resource import Resource
 from syncer.resources.configmaps import ConfigMaps
+from syncer.resources.events import Events
+from syncer.resources.namespaces import Namespaces
+from syncer.resources.nodes import Nodes, real
+from syncer.resources.pods import Pods
 from syncer.resources.secrets import Secrets
+from syncer.resources.services import Services
 
 
-def registry(nodes: Nodes) -> tuple[Resource, ...]:
-    """An instance of every kind; `nodes` says which of them the tenant sees."""
-    del nodes
-    return (ConfigMaps(), Secrets())
+def registry(nodes: NodePolicy) -> tuple[Resource, ...]:
+    """An instance of every kind."""
+    return (
+        Namespaces(),
+        Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
+        Services(),
+        ConfigMaps(),
+        Secrets(),
+        Pods(),
+        Events(),
+    )

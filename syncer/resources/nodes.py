@@ -34,6 +34,7 @@ _NODE_INFO = (
     *("kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID"),
 )
 _MACHINE = frozenset({"bootID", "machineID", "systemUUID"})  # they identify a machine of the host
+_REPORTED = ("capacity", "allocatable", "conditions")
 _STATUS = ("addresses", "allocatable", "capacity", "conditions", "daemonEndpoints", "nodeInfo")
 
 
@@ -125,7 +126,7 @@ def _real(host: Obj, scope: Scope) -> Obj:
     spec = {field: host["spec"][field] for field in ("taints", "unschedulable") if host["spec"].get(field)}
     info = theirs.get("nodeInfo") or {}
     status = {
-        **{field: theirs[field] for field in ("capacity", "allocatable", "conditions") if field in theirs},
+        **{field: theirs[field] for field in _REPORTED if field in theirs},
         "nodeInfo": {field: "" if field in _MACHINE else info.get(field, "") for field in _NODE_INFO},
     }
     addresses = [one for one in theirs.get("addresses") or () if one["type"] == "InternalIP"]
