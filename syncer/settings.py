@@ -5,16 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from syncer.core.policy import PodSecurity, Policy
-
-
-class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Which nodes the tenant sees."""
-
-    mode: Literal["pseudo", "real"] = "pseudo"
-    """`pseudo`: those that run its pods, as far as the pods tell. `real`: the host's; takes a ClusterRole."""
-    selector: str = ""
-    """Of `real` nodes, as a label selector."""
+from syncer.core.policy import Nodes, PodSecurity, Policy
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

@@ -1,4 +1,4 @@
-"""What a tenant's pods may do and what is forced upon them: the part of the spec that translation reads."""
+"""What a tenant's pods may do, what is forced on them, which nodes he sees: what translation reads."""
 
 from typing import Annotated, Any, Literal
 
@@ -28,3 +28,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     annotations_to_tenant: Annotated[
         tuple[str, ...], Meta(description="Annotations that hosts set on pods and the tenant may see.")
     ] = ()
+
+
+class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which nodes the tenant sees."""
+
+    mode: Annotated[
+        Literal["pseudo", "real"],
+        Meta(
+            description="`pseudo`: those that run its pods, as far as the pods tell. `real`: the host's; "
+            "takes a ClusterRole."
+        ),
+    ] = "pseudo"
+    selector: Annotated[str, Meta(description="Of `real` nodes, as a label selector.")] = ""
