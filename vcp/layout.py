@@ -8,6 +8,8 @@ ETCD_PEER_PORT = 2380
 ETCD_METRICS_PORT = 2381  # plain HTTP, for the kubelet's probes only
 KUBELET_PORT = 10250
 WEBHOOK_PORT = 8443
+PROBE_PORT = 8080  # plain HTTP, for the kubelet's probes of the syncer and for metrics
+DNS_PORT = 1053  # the container's, which is not root; the Service listens on 53
 
 # The prefix vcp.dev/ is refused on tenant objects, so no synced pod can pass for a part of the control plane,
 # not even where both share a namespace. Selectors and policies use these, never app.kubernetes.io/*.
@@ -79,6 +81,15 @@ def api_sans(spec: Spec, addresses: tuple[str, ...]) -> tuple[str, ...]:
         *spec.expose.tls_sans,
     ]
     return tuple(dict.fromkeys(names))
+
+
+def api_service(spec: Spec) -> str:
+    return f"api.{spec.namespace}.svc"
+
+
+def cluster_role(tenant: str) -> str:
+    """The ClusterRole and ClusterRoleBinding of a tenant that sees real nodes."""
+    return f"vcp-{tenant}-syncer"
 
 
 def syncer_sans(spec: Spec) -> tuple[str, ...]:

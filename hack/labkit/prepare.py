@@ -19,6 +19,8 @@ TENANT_IMAGES = {
     "apiServer": images.KUBE_APISERVER,
     "controllerManager": images.KUBE_CONTROLLER_MANAGER,
     "etcd": images.ETCD,
+    "syncer": images.SYNCER,
+    "coredns": images.COREDNS,
 }
 
 

@@ -33,7 +33,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Which nodes the tenant sees."""
 
-    mode: Literal["pseudo", "real"] = "pseudo"
-    """`pseudo`: those that run its pods, as far as the pods tell. `real`: the host's; takes a ClusterRole."""
-    selector: str = ""
-    """Of `real` nodes, as a label selector."""
+    mode: Annotated[
+        Literal["pseudo", "real"],
+        Meta(
+            description="`pseudo`: those that run its pods, as far as the pods tell. `real`: the host's; "
+            "takes a ClusterRole."
+        ),
+    ] = "pseudo"
+    selector: Annotated[str, Meta(description="Of `real` nodes, as a label selector.")] = ""

@@ -43,6 +43,7 @@ def outcome(case: Path) -> tuple[render.Step, ...]:
     facts = render.Facts(
         service_cidr=spec.service_cidr or "10.43.0.0/16",
         cluster_ip_of_api="10.43.1.2",
+        cluster_ip_of_dns="10.43.1.3",
         host_api_addresses=("198.51.100.1",),
     )
     names = {

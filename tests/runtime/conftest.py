@@ -1,8 +1,9 @@
-"""One fake API server, a client to it, and the command line against it."""
+"""One fake API server, a client to it, the command line against it, and a tenant on it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import faketenant
 import pytest
 import pytest_asyncio
 from fakeapi import FakeApi
@@ -22,6 +23,11 @@ async def api() -> AsyncIterator[FakeApi]:
 async def client(api: FakeApi) -> AsyncIterator[Client]:
     async with Client(Access(api.url), timeout=5) as connected:
         yield connected
+
+
+@pytest_asyncio.fixture
+async def tenant(api: FakeApi, tmp_path: Path) -> faketenant.Tenant:
+    return faketenant.put(api, tmp_path)
 
 
 @pytest.fixture

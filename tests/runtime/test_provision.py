@@ -100,6 +100,27 @@ async def test_missing_permissions_are_listed_exactly(api: FakeApi, client: Clie
     ]
 
 
+async def test_a_role_takes_having_its_rights_or_the_leave_to_grant_any(api: FakeApi, client: Client) -> None:
+    rule = {"apiGroups": [""], "resources": ["pods", "pods/status"], "verbs": ["patch", "update"]}
+    lease = {"apiGroups": ["x"], "resources": ["leases"], "resourceNames": ["a"], "verbs": ["get"]}
+    meta = {"name": "a", "namespace": "ns"}
+    version = "rbac.authorization.k8s.io/v1"
+    role = {"apiVersion": version, "kind": "Role", "metadata": meta, "rules": [rule, lease]}
+    wanted = permissions.needs([role], "ns")
+    api.denied |= {("update", "pods"), ("patch", "pods"), ("get", "leases")}
+    await permissions.check(client, wanted)
+    for leave in ("bind", "escalate"):
+        api.denied.add((leave, "roles"))
+        with pytest.raises(RefusedError) as caught:
+            await permissions.check(client, wanted)
+        assert caught.value.message.splitlines()[1:] == [
+            "  patch, update pods in namespace ns",
+            "  patch, update pods/status in namespace ns",
+            "  get leases.x a in namespace ns",
+        ]
+        api.denied.remove((leave, "roles"))
+
+
 async def test_applying_tells_what_it_changed(client: Client) -> None:
     objects = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "ns"}, "data": {}}

@@ -11,13 +11,16 @@ import yaml
 from vcp import layout, pki, render
 from vcp.spec import Spec, load
 
-FACTS = render.Facts(service_cidr="10.43.0.0/16", cluster_ip_of_api="10.43.1.2")
+FACTS = render.Facts(
+    service_cidr="10.43.0.0/16", cluster_ip_of_api="10.43.1.2", cluster_ip_of_dns="10.43.1.3"
+)
 SPECS = {
     "k3s": "{name: a}",
     "k8s": "{name: a, distro: k8s}",
     "ha": "{name: a, distro: k8s, replicas: 3, etcd: {replicas: 3}}",
     "one namespace": "{name: a, namespace: n, workloadNamespace: n}",
     "ephemeral": "{name: a, storage: {ephemeral: true}}",
+    "real nodes": "{name: a, sync: {nodes: {mode: real}}}",
 }
 
 
@@ -49,8 +52,9 @@ every_spec = pytest.mark.parametrize("text", SPECS.values(), ids=SPECS.keys())
 
 def test_steps_come_in_the_order_of_their_needs() -> None:
     steps = render.render(load("name: a"), material("name: a"), FACTS)
-    assert [step.name for step in steps] == ["namespaces", "isolation", "access", "secrets", "etcd", "api"]
-    assert render.render_access(load("name: a"), FACTS) == steps[:3]
+    names = ["namespaces", "isolation", "rights", "access", "secrets", "etcd", "api", "syncer", "dns"]
+    assert [step.name for step in steps] == names
+    assert render.render_access(load("name: a"), FACTS) == steps[:4]
 
 
 @every_spec
@@ -66,7 +70,9 @@ def test_every_object_has_a_place_and_the_tenants_labels(text: str) -> None:
             }
             <= metadata["labels"].items()
         )
-        if obj["kind"] != "Namespace":
+        if obj["kind"].startswith("ClusterRole"):
+            assert metadata["name"] == f"vcp-{spec.name}-syncer"
+        elif obj["kind"] != "Namespace":
             assert metadata["namespace"] in {spec.namespace, spec.workload_namespace}
         key = (obj["kind"], metadata.get("namespace"), metadata["name"])
         assert key not in seen
@@ -74,16 +80,25 @@ def test_every_object_has_a_place_and_the_tenants_labels(text: str) -> None:
 
 
 @every_spec
-def test_pods_hold_no_host_credential_and_no_privilege(text: str) -> None:
+def test_no_pod_but_the_syncers_holds_a_host_credential(text: str) -> None:
     for pod in pods(rendered(text)):
-        assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
-        assert pod["serviceAccountName"] == "vcp-control-plane"
+        own = pod["containers"][0]["name"] == "syncer"
+        assert pod["automountServiceAccountToken"] is own
+        assert pod["serviceAccountName"] == ("vcp-syncer" if own else "vcp-control-plane")
+
+
+@every_spec
+def test_pods_have_no_privilege(text: str) -> None:
+    for pod in pods(rendered(text)):
+        assert pod["enableServiceLinks"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in containers(pod):
+            # Without it the kernel does not start the official image of CoreDNS; `restricted` lets it pass.
+            more = {"add": ["NET_BIND_SERVICE"]} if container["name"] == "dns" else {}
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
+                "capabilities": {"drop": ["ALL"], **more},
                 "readOnlyRootFilesystem": True,
             }
 
@@ -136,6 +151,7 @@ def test_pods_roll_when_what_they_mount_changes_and_only_then() -> None:
             "api-serving.crt",
             "encryption.key",
             "dns.key",
+            "syncer-serving.key",
             "admin.crt",
         )
     }
@@ -144,7 +160,8 @@ def test_pods_roll_when_what_they_mount_changes_and_only_then() -> None:
         "etcd-server-ca.crt": {"etcd", "api"},
         "api-serving.crt": {"api"},
         "encryption.key": {"api"},
-        "dns.key": set(),
+        "dns.key": {"dns"},
+        "syncer-serving.key": {"syncer"},
         "admin.crt": set(),
     }
 
@@ -207,12 +224,8 @@ def peers(policy: render.Obj, direction: str) -> list[dict[str, Any]]:
 def test_policies_hold_for_this_tenants_pods_and_name_every_peer(text: str) -> None:
     spec = load(text)
     policies = [obj for obj in rendered(text) if obj["kind"] == "NetworkPolicy"]
-    assert {policy["metadata"]["name"] for policy in policies} == {
-        "vcp-deny",
-        "vcp-api",
-        "vcp-etcd",
-        "vcp-workloads",
-    }
+    names = {"vcp-deny", "vcp-api", "vcp-etcd", "vcp-syncer", "vcp-dns", "vcp-workloads"}
+    assert {policy["metadata"]["name"] for policy in policies} == names
     for policy in policies:
         assert policy["spec"]["podSelector"]["matchLabels"][layout.TENANT] == spec.name
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
@@ -257,7 +270,7 @@ def test_members_know_each_other_and_the_api_knows_them_all() -> None:
     servers = next(arg for arg in api if arg.startswith("--etcd-servers=")).partition("=")[2].split(",")
     assert servers == [f"https://etcd-{index}.etcd-peers.vcp-a.svc:2379" for index in range(3)]
     budgets = [obj["metadata"]["name"] for obj in objects if obj["kind"] == "PodDisruptionBudget"]
-    assert budgets == ["etcd", "api"]
+    assert budgets == ["etcd", "api"], "one syncer and one DNS must not hold up a drain"
 
 
 def test_secrets_are_encrypted_unless_told_otherwise_and_stay_readable() -> None:
@@ -271,7 +284,8 @@ def test_secrets_are_encrypted_unless_told_otherwise_and_stay_readable() -> None
 
 
 def test_the_tenants_owner_is_bound_inside_the_tenant() -> None:
-    (binding,) = render.tenant_objects(Spec(name="a"))
+    objects = list(render.tenant_objects(Spec(name="a")))
+    binding = named(objects, "ClusterRoleBinding", pki.ADMINS)
     assert binding["roleRef"]["name"] == "cluster-admin"
     assert binding["subjects"][0]["name"] == pki.ADMINS
 

@@ -25,6 +25,12 @@ def test_a_name_is_enough_and_the_rest_derives_from_it() -> None:
     assert spec == Spec(name="tenant-a")
 
 
+@pytest.mark.parametrize("text", ["a", "!a", "a=b,c!=d", "a in (b, c),d", "example.com/a notin (b)", "a="])
+def test_real_nodes_are_chosen_by_a_label_selector(text: str) -> None:
+    sync = {"nodes": {"mode": "real", "selector": text}}
+    assert load({"name": "a", "sync": sync}).sync.nodes.selector == text
+
+
 def test_one_namespace_may_hold_both() -> None:
     assert load("{name: a, namespace: team, workloadNamespace: team}").workload_namespace == "team"
 
@@ -68,6 +74,19 @@ def test_one_namespace_may_hold_both() -> None:
         ),
         ("name: a\nextraArgs: {apiServer: {--v: '2'}}", "write it without dashes"),
         ("name: a\nresources: {api: {limits: {memory: lots}}}", "resources.api.limits.memory: 'lots' is not"),
+        ("name: a\nresources: {dns: {requests: {cpu: x}}}", "resources.dns.requests.cpu: 'x' is not"),
+        ("name: a\nsyncer: {replicas: 4}", "syncer.replicas: expected `int` <= 3"),
+        ("name: a\ndns: {replicas: 3}", "dns.replicas: expected `int` <= 2"),
+        ("name: a\ndns: {hostDomain: a b}", "dns.hostDomain: 'a b' is no DNS domain"),
+        ("name: a\nsync: {pods: {nodeName: true}}", "did you mean 'nodeNames'?"),
+        ("name: a\nsync: {pods: {volumes: [secret]}}", "sync.pods.volumes[0]: 'secret' is always allowed"),
+        ("name: a\nsync: {pods: {volumes: [ntfs]}}", "sync.pods.volumes[0]: 'ntfs' is no type of volume"),
+        ("name: a\nsync: {pods: {volumes: [hostPath]}}", "below `podSecurity: privileged`"),
+        ("name: a\nsync: {pods: {runtimeClasses: {a: B}}}", "sync.pods.runtimeClasses.a: 'B' is no name"),
+        ("name: a\nsync: {pods: {tolerations: [{k: x}]}}", "sync.pods.tolerations[0].k: unknown key"),
+        ("name: a\nsync: {pods: {tolerations: [{value: x}]}}", "tolerates nothing: without a `key`"),
+        ("name: a\nsync: {nodes: {selector: a=b}}", "sync.nodes.selector: chooses among real nodes"),
+        ("name: a\nsync: {nodes: {mode: real, selector: 'a b'}}", "'a b' is no label selector"),
         ("namespace: b", "object missing required field `name`"),
         ("- a", "the spec is not a mapping"),
         ("a: [", "the spec is not YAML"),

@@ -73,14 +73,15 @@ def endpoints(service: Obj) -> list[str]:
     """Pure: where a Service can be reached, e.g. `api: load balancer 192.0.2.1:443`."""
     name, spec = service["metadata"]["name"], service["spec"]
     ports = spec.get("ports") or ()
-    found = [f"{name}: cluster IP {spec.get('clusterIP')}:{port['port']}" for port in ports]
+    address = spec.get("clusterIP", "None")
+    found = [f"{name}: cluster IP {address}:{port['port']}" for port in ports if address != "None"]
     if spec.get("type") in {"NodePort", "LoadBalancer"}:
         found += [f"{name}: node port {port['nodePort']}" for port in ports if port.get("nodePort")]
     balancer = (service.get("status") or {}).get("loadBalancer") or {}
     for ingress in balancer.get("ingress") or ():
         address = ingress.get("hostname") or ingress.get("ip")
         found += [f"{name}: load balancer {address}:{port['port']}" for port in ports]
-    return found
+    return list(dict.fromkeys(found))  # a port that is open for UDP and TCP is one place
 
 
 def next_step(tenant: inventory.Tenant, reasons: Sequence[str], now: datetime) -> str:
@@ -95,7 +96,7 @@ def next_step(tenant: inventory.Tenant, reasons: Sequence[str], now: datetime) -
             return f"`vcp create {tenant.name}` starts it again"
         case "NotReady":
             cause = "the reasons above" if reasons else "its logs"
-            return f"look at {cause}; `vcp logs {tenant.name} api|etcd`"
+            return f"look at {cause}; `vcp logs {tenant.name} api|etcd|syncer|dns`"
     if expiry and expiry - now < _RENEW_BEFORE:
         return f"`vcp create {tenant.name}` renews the certificates"
     return f"`vcp connect {tenant.name}`"

@@ -24,7 +24,20 @@ from vcp.spec import Spec
 Obj = Mapping[str, Any]
 
 # What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
-_ISOLATION = {"LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "Role", "RoleBinding"}
+_ISOLATION = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "LimitRange",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "Role",
+    "RoleBinding",
+}
+# CoreDNS asks an API that does not answer, or does not know it yet, ever less often: it starts after it.
+_AFTER_THE_API = {"dns"}
+# The parts without which there is no API.
+_API = {"api", "etcd"}
 
 
 @dataclass(frozen=True)
@@ -94,12 +107,13 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
         material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
         steps = render.render(spec, material, found)
         for step in steps[1 + len(access) :]:
-            outcomes += await _apply(creation, step.name, step.objects)
+            if not wait or step.name not in _AFTER_THE_API:
+                outcomes += await _apply(creation, step.name, step.objects)
         if pruned := await pruning.prune(host, spec, render.flatten(steps)):
             output.say(f"  {pruned} objects are removed, which the spec no longer asks for")
             outcomes.append("changed")
         if wait:
-            outcomes.append(await _finish(creation, material, found))
+            outcomes += await _finish(creation, material, steps)
     return set(outcomes) != {"unchanged"}
 
 
@@ -113,8 +127,9 @@ async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[
 
 
 async def _addressed(creation: Creation, *, wait: bool) -> render.Facts:
-    """The facts with the API's addresses, which its certificate has to name."""
+    """The facts with the API's addresses, which its certificate has to name, and that of the tenant's DNS."""
     spec = creation.spec
+    resolver: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "dns")
     service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
     if spec.expose.type == "load-balancer" and wait:
         service = await waiting.until_balanced(
@@ -125,36 +140,48 @@ async def _addressed(creation: Creation, *, wait: bool) -> render.Facts:
     return msgspec.structs.replace(
         creation.survey.facts,
         cluster_ip_of_api=service["spec"]["clusterIP"],
+        cluster_ip_of_dns=resolver["spec"]["clusterIP"],
         api_addresses=tuple(address for address in addresses if address),
     )
 
 
-async def _finish(creation: Creation, material: pki.Material, found: render.Facts) -> applying.Outcome:
+async def _finish(
+    creation: Creation, material: pki.Material, steps: Sequence[render.Step]
+) -> list[applying.Outcome]:
     host, spec, progress, files = creation.host, creation.spec, creation.progress, material.files
     deadline = asyncio.get_running_loop().time() + creation.seconds
-    objects = render.flatten(render.render(spec, material, found))
-    with progress.step("control plane"):
-        workloads = [
-            (obj["kind"], obj["metadata"]["name"])
-            for obj in objects
-            if obj["kind"] in {"Deployment", "StatefulSet"}
-        ]
-        await waiting.until_ready(host, spec.namespace, workloads, creation.seconds, progress)
+    objects = render.flatten(steps)
+    workloads = {
+        (obj["kind"], obj["metadata"]["name"]) for obj in objects if "template" in obj.get("spec", ())
+    }
+    first = {workload for workload in workloads if workload[1] in _API}
+    outcomes: list[applying.Outcome] = []
+
+    def left() -> float:
+        return max(5.0, deadline - asyncio.get_running_loop().time())
+
+    with progress.step("API"):
+        await waiting.until_ready(host, spec.namespace, first, left(), progress)
         progress.result("ready")
+    for step in steps:
+        if step.name in _AFTER_THE_API:
+            outcomes += await _apply(creation, step.name, step.objects)
     with progress.step("tenant"):
         access = auth.Access(
             "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
         )
-        left = max(5.0, deadline - asyncio.get_running_loop().time())
         tenant = render.tenant_objects(spec)
-        await bootstrap.run(host, spec.namespace, access, tenant, seconds=left, progress=progress)
+        await bootstrap.run(host, spec.namespace, access, tenant, seconds=left(), progress=progress)
         progress.result("usable")
+    with progress.step("control plane"):
+        await waiting.until_ready(host, spec.namespace, workloads, left(), progress)
+        progress.result("ready")
     with progress.step("isolation"):
         await verify(host, objects)
         progress.result("verified")
-    outcome = await applying.apply(host, await _publication(host, spec, material))
+    outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
     await _mark_published(host, spec, material)
-    return outcome
+    return outcomes
 
 
 async def verify(host: Client, objects: Iterable[Obj]) -> None:

@@ -1,7 +1,7 @@
 """Asks the host what the user may do before anything is changed, so that a create does not fail halfway."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from syncer.core import apis
@@ -17,10 +17,13 @@ class Need(NamedTuple):
     resource: apis.ApiResource
     namespace: str
     name: str = ""  # of the one object that it is about
+    subresource: str = ""
+    handed_on: bool = False  # not used, but granted to the syncer, which takes having it
 
     def __str__(self) -> str:
         group = f".{self.resource.group}" if self.resource.group else ""
-        return f"{self.resource.plural}{group}{' ' if self.name else ''}{self.name}"
+        part = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.resource.plural}{group}{part}{' ' if self.name else ''}{self.name}"
 
 
 def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()) -> list[Need]:
@@ -33,6 +36,7 @@ def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()
         place = meta.get("namespace", "")
         if resource is not apis.NAMESPACES:
             wanted |= {Need(verb, resource, place) for verb in ("get", "create", "patch")}
+            wanted.update(_handed_on(obj))
             continue
         wanted |= {Need(verb, resource, "", meta["name"]) for verb in ("get", "patch")}
         if meta["name"] not in existing:
@@ -43,7 +47,21 @@ def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()
     for resource in (apis.STATEFUL_SETS, apis.DEPLOYMENTS, apis.PODS):
         wanted |= {Need(verb, resource, namespace) for verb in ("list", "watch")}
     wanted |= {Need(verb, apis.LEASES, namespace) for verb in ("create", "delete", "list", "patch", "watch")}
-    return sorted(wanted, key=lambda need: (need.namespace, need.resource, need.verb))
+    return sorted(wanted, key=lambda need: (need.namespace, need.resource[:3], need.subresource, need.verb))
+
+
+def _handed_on(obj: Obj) -> Iterator[Need]:
+    """What a role grants: Kubernetes lets nobody grant more than he has, unless he may escalate and bind."""
+    if obj["kind"] not in {"Role", "ClusterRole"}:
+        return
+    place = obj["metadata"].get("namespace", "")
+    for rule in obj["rules"]:
+        for plural in rule["resources"]:
+            name, _, subresource = plural.partition("/")
+            resource = apis.ApiResource(rule["apiGroups"][0], "", name, "", namespaced=bool(place))
+            for verb in rule["verbs"]:
+                for only in rule.get("resourceNames", ("",)):
+                    yield Need(verb, resource, place, only, subresource, handed_on=True)
 
 
 async def missing(host: Client, wanted: Sequence[Need]) -> list[Need]:
@@ -55,6 +73,7 @@ async def missing(host: Client, wanted: Sequence[Need]) -> list[Need]:
             "verb": need.verb,
             "group": need.resource.group,
             "resource": need.resource.plural,
+            "subresource": need.subresource,
             "name": need.name,
             "namespace": need.namespace,
         }
@@ -74,11 +93,17 @@ async def missing(host: Client, wanted: Sequence[Need]) -> list[Need]:
 async def check(host: Client, wanted: Sequence[Need]) -> None:
     """Raises RefusedError that lists exactly the missing verbs, one line per resource and namespace."""
     lacking = await missing(host, wanted)
+    for place in {need.namespace for need in lacking if need.handed_on}:
+        roles = apis.ROLES if place else apis.CLUSTER_ROLES
+        if not await missing(host, [Need(verb, roles, place) for verb in ("bind", "escalate")]):
+            lacking = [need for need in lacking if not need.handed_on or need.namespace != place]
     if not lacking:
         return
     lines: dict[tuple[str, str], list[str]] = {}
     for need in lacking:
-        lines.setdefault((need.namespace, str(need)), []).append(need.verb)
+        verbs = lines.setdefault((need.namespace, str(need)), [])
+        if need.verb not in verbs:
+            verbs.append(need.verb)
     text = "\n".join(
         f"  {', '.join(verbs)} {resource}" + (f" in namespace {namespace}" if namespace else "")
         for (namespace, resource), verbs in lines.items()

@@ -1,10 +1,11 @@
 """Removes what an earlier spec had put on the host and the present one does not: a quota, say."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from syncer.core import apis
+from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import inventory, layout
 from vcp.spec import Spec
@@ -30,4 +31,25 @@ async def prune(host: Client, spec: Spec, rendered: Iterable[Obj]) -> int:
 
     places = {spec.namespace, spec.workload_namespace}
     counts = await asyncio.gather(*(one(resource, place) for resource in KINDS for place in places))
-    return sum(counts)
+    kept = frozenset(kind for kind, place, _ in keep if not place)
+    return sum(counts) + await remove_cluster_roles(host, spec.name, keep=kept)
+
+
+async def remove_cluster_roles(host: Client, tenant: str, keep: Collection[str] = ()) -> int:
+    """How many of the tenant's two cluster-scoped objects, there only with real nodes, were deleted.
+
+    They are looked for by name: most users may not list such objects, nor even read one; then they have made
+    none."""
+    count = 0
+    for resource in (apis.CLUSTER_ROLE_BINDINGS, apis.CLUSTER_ROLES):
+        if resource.kind in keep:
+            continue
+        try:
+            found = await host.get(resource, "", layout.cluster_role(tenant))
+        except (kube.NotFoundError, kube.ForbiddenError):
+            continue
+        meta = found["metadata"]
+        if (meta.get("labels") or {}).get(layout.TENANT) == tenant:
+            await host.delete(resource, "", meta["name"], uid=meta["uid"])
+            count += 1
+    return count

@@ -14,6 +14,7 @@ from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
+from vcp.provision import pruning
 from vcp.scene import Scene, View, watching
 
 Obj = Mapping[str, Any]
@@ -64,6 +65,7 @@ async def remove(
         for name in stay:
             kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
             await _remove_labelled(host, name, tenant.name, kinds)
+        await pruning.remove_cluster_roles(host, tenant.name)
     return [*map(Going, whole), *(Going(name, tenant.name) for name in stay)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from vcp import kubeconfig, layout, pki
-from vcp.render import api, etcd, isolation
+from vcp.render import api, dns, etcd, isolation, syncer
 from vcp.render.encoding import redact, secret_files
 from vcp.render.manifests import Obj, objects
 from vcp.spec import Spec
@@ -35,7 +35,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     service_cidr: str
     """The tenant's ClusterIPs are the host's. Two, separated by a comma, on a dual-stack host."""
     cluster_ip_of_api: str | None = None
-    """Known once the Service `api` exists."""
+    cluster_ip_of_dns: str | None = None
+    """Known once the Services `api` and `dns` exist."""
     api_addresses: tuple[str, ...] = ()
     """Addresses and names of its load balancer, or of the nodes for a node port."""
     host_api_addresses: tuple[str, ...] = ()
@@ -56,8 +57,9 @@ def render_access(spec: Spec, facts: Facts) -> tuple[Step, ...]:
     """Everything that can be made before the API's address is known: nothing of it runs."""
     return (
         Step("namespaces", tuple(isolation.namespaces(spec, facts.foreign_namespaces))),
-        Step("isolation", tuple(isolation.isolation(spec, facts.host_api_addresses))),
-        Step("access", tuple(api.service(spec))),
+        Step("isolation", tuple(isolation.isolation(spec, facts.host_api_addresses, facts.service_cidr))),
+        Step("rights", tuple(syncer.rights(spec))),
+        Step("access", tuple(api.services(spec))),
     )
 
 
@@ -72,12 +74,18 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     secrets = api.secrets(spec, material)
     members = etcd.etcd(spec)
     servers = api.api(spec, facts.service_cidr, sans)
-    api.follow([*members, *servers], [*secrets, *servers])
+    api_address, dns_address = facts.cluster_ip_of_api or "", facts.cluster_ip_of_dns or ""
+    syncers = syncer.syncer(spec, api_address, dns_address)
+    resolvers = dns.dns(spec, api_address)
+    running = [*members, *servers, *syncers, *resolvers]
+    api.follow(running, [*secrets, *running])
     return (
         *render_access(spec, facts),
         Step("secrets", tuple(secrets)),
         Step("etcd", tuple(members)),
         Step("api", tuple(servers)),
+        Step("syncer", tuple(syncers)),
+        Step("dns", tuple(resolvers)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The API server's Service, its Secrets, and the Deployment that the distro fills."""
+"""The Services by which the parts find each other, the Secrets, and the Deployment that the distro fills."""
 
 from collections.abc import Iterable
 
@@ -12,13 +12,16 @@ from vcp.spec import Spec
 _SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}
 
 
-def service(spec: Spec) -> list[Obj]:
-    (found,) = objects(spec, "access").values()
-    found["spec"]["type"] = _SERVICE_TYPES[spec.expose.type]
-    found["spec"]["selector"] = layout.selector(spec, "api")
+def services(spec: Spec) -> list[Obj]:
+    """All that is reached by an address; only the API may be from outside."""
+    found = objects(spec, "access")
+    for name, component in (("api", "api"), ("dns", "dns"), ("syncer", "syncer"), ("kubelet", "syncer")):
+        found[f"Service/{name}"]["spec"]["selector"] = layout.selector(spec, component)
+    own = found["Service/api"]
+    own["spec"]["type"] = _SERVICE_TYPES[spec.expose.type]
     if spec.expose.annotations:
-        found["metadata"]["annotations"] = dict(spec.expose.annotations)
-    return [found]
+        own["metadata"]["annotations"] = dict(spec.expose.annotations)
+    return list(found.values())
 
 
 def secrets(spec: Spec, material: pki.Material) -> list[Obj]:

@@ -30,7 +30,7 @@ def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
     return [*result, record]
 
 
-def isolation(spec: Spec, host_api: Iterable[str]) -> list[Obj]:
+def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[Obj]:
     """All that has to stand before the first process of the tenant runs."""
     found = objects(spec, "isolation")
     quota, limits = found["ResourceQuota/vcp-quota"], found["LimitRange/vcp-limits"]
@@ -50,7 +50,21 @@ def isolation(spec: Spec, host_api: Iterable[str]) -> list[Obj]:
         if key.startswith("NetworkPolicy/"):
             _of_tenant(obj, spec)
     _world(found["NetworkPolicy/vcp-workloads"], spec, host_api)
+    if host_api:
+        _host_api(found["NetworkPolicy/vcp-syncer"], host_api, service_cidr)
     return list(found.values())
+
+
+def _host_api(policy: Obj, addresses: Collection[str], service_cidr: str) -> None:
+    """Narrows the syncer's way out to where the host's API answers.
+
+    Whether a policy sees an address before or after it is rewritten is left to the network plugin, so the
+    ClusterIP of that API, the first of the range, is in too."""
+    ranges = [ipaddress.ip_network(text) for text in service_cidr.split(",") if text]
+    known = [*map(ipaddress.ip_network, addresses), *(ipaddress.ip_network(net[1]) for net in ranges)]
+    for rule in policy["spec"]["egress"]:
+        if any("ipBlock" in peer for peer in rule["to"]):
+            rule["to"] = [{"ipBlock": {"cidr": str(network)}} for network in known]
 
 
 def _of_tenant(policy: Obj, spec: Spec) -> None:

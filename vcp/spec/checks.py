@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
+from syncer.core.policy import Nodes
 from vcp.spec import reserved
 from vcp.spec.model import KNOWN_VERSION, Spec
 from vcp.spec.units import duration, quantity
@@ -20,6 +21,11 @@ _KNOWN_MINOR = int(KNOWN_VERSION.split(".")[1])
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VERSION = re.compile(r"v(1)\.(\d+)\.(\d+)(-k3s\d+)?")
 _NAME_LENGTH = 63 - len("vcp-") - len("-work")  # a namespace is a DNS label
+_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_LABEL_KEY = rf"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?{_PART}"
+_REQUIREMENT = re.compile(
+    rf"\s*(!?{_LABEL_KEY}|{_LABEL_KEY}\s*(=|==|!=)\s*({_PART})?|{_LABEL_KEY}\s+(in|notin)\s+\([^()]+\))\s*"
+)
 _HOST_NAMESPACES = {"default", "kube-system", "kube-public", "kube-node-lease"}
 
 
@@ -32,6 +38,7 @@ def problems(spec: Spec) -> Iterator[Problem]:
     yield from _networks(spec)
     yield from _certificates(spec)
     yield from _extra_args(spec)
+    yield from _sync(spec)
 
 
 def _names(spec: Spec) -> Iterator[Problem]:
@@ -52,8 +59,10 @@ def _names(spec: Spec) -> Iterator[Problem]:
             not _LABEL.fullmatch(namespace) or len(namespace) > 63
         ):
             yield path, f"{namespace!r} is no DNS label of at most 63 characters"
-    if not all(_LABEL.fullmatch(part) for part in spec.cluster_domain.split(".")):
-        yield "clusterDomain", f"{spec.cluster_domain!r} is no DNS domain"
+    for path, domain in [("clusterDomain", spec.cluster_domain), ("dns.hostDomain", spec.dns.host_domain)]:
+        empty = path == "dns.hostDomain" and not domain
+        if not empty and not all(_LABEL.fullmatch(part) for part in domain.split(".")):
+            yield path, f"{domain!r} is no DNS domain"
 
 
 def _version(spec: Spec) -> Iterator[Problem]:
@@ -80,6 +89,8 @@ def _quantities(spec: Spec) -> Iterator[Problem]:
         ("api", components.api),
         ("controllerManager", components.controller_manager),
         ("etcd", components.etcd),
+        ("syncer", components.syncer),
+        ("dns", components.dns),
     ]:
         maps[f"resources.{name}.requests"] = resources.requests
         maps[f"resources.{name}.limits"] = resources.limits
@@ -159,3 +170,47 @@ def _extra_args(spec: Spec) -> Iterator[Problem]:
                 yield f"{path}.{flag}", "is set by vcp and cannot be changed; remove it"
             elif not re.fullmatch(r"[a-z][a-z0-9-]*", flag):
                 yield f"{path}.{flag}", "is no flag; write it without dashes in front, for example `v: '2'`"
+
+
+def _sync(spec: Spec) -> Iterator[Problem]:
+    pods = spec.sync.pods
+    for position, volume in enumerate(pods.volumes):
+        if wrong := _volume(volume, spec.pod_security):
+            yield f"sync.pods.volumes[{position}]", wrong
+    for path, names in [
+        ("sync.pods.priorityClasses", pods.priority_classes),
+        ("sync.pods.runtimeClasses", pods.runtime_classes),
+    ]:
+        for name, host in names.items():
+            if not all(_LABEL.fullmatch(part) for part in host.split(".")):
+                yield f"{path}.{name}", f"{host!r} is no name of a class of the host"
+    for position, toleration in enumerate(pods.tolerations):
+        yield from _toleration(f"sync.pods.tolerations[{position}]", toleration)
+    yield from _nodes(spec.sync.nodes)
+
+
+def _volume(name: str, pod_security: str) -> str:
+    """What is wrong with a type of volume that is to be allowed; empty if nothing is."""
+    if name in reserved.PLAIN_VOLUMES:
+        return f"{name!r} is always allowed; remove it"
+    if name not in reserved.HOST_VOLUMES:
+        return f"{name!r} is no type of volume; known are {', '.join(sorted(reserved.HOST_VOLUMES))}"
+    if name == "hostPath" and pod_security != "privileged":
+        return "the host refuses hostPath below `podSecurity: privileged`; set that, or remove it"
+    return ""
+
+
+def _nodes(nodes: Nodes) -> Iterator[Problem]:
+    requirements = re.split(r",(?![^()]*\))", nodes.selector) if nodes.selector else []
+    if requirements and nodes.mode != "real":
+        yield "sync.nodes.selector", "chooses among real nodes; set `sync.nodes.mode: real`, or remove it"
+    elif not all(_REQUIREMENT.fullmatch(text) for text in requirements):
+        yield "sync.nodes.selector", f"{nodes.selector!r} is no label selector; write for example pool=ci"
+
+
+def _toleration(path: str, toleration: Mapping[str, object]) -> Iterator[Problem]:
+    known = {"key", "operator", "value", "effect", "tolerationSeconds"}
+    for key in toleration.keys() - known:
+        yield f"{path}.{key}", f"unknown key; known are {', '.join(sorted(known))}"
+    if not toleration.get("key") and toleration.get("operator") != "Exists":
+        yield path, "tolerates nothing: without a `key` it needs `operator: Exists`"

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from syncer.core.policy import Nodes, Policy
+
 KNOWN_VERSION = "v1.36.3"
 """The newest Kubernetes that this release was tested with, and the default."""
 
@@ -29,6 +31,10 @@ class Images(_Part, frozen=True):
         str, Meta(description="Default `registry.k8s.io/kube-controller-manager`.")
     ] = ""
     etcd: Annotated[str, Meta(description="Default `registry.k8s.io/etcd`.")] = ""
+    syncer: Annotated[
+        str, Meta(description="Default `vcp-syncer` of this version of vcp, made by the Dockerfile.")
+    ] = ""
+    coredns: Annotated[str, Meta(description="Default `registry.k8s.io/coredns/coredns`.")] = ""
 
 
 class Etcd(_Part, frozen=True):
@@ -72,7 +78,7 @@ class Resources(_Part, frozen=True):
 
     requests: Annotated[Quantities, Meta(description="For example `cpu: 100m`.")] = {}
     limits: Annotated[
-        Quantities, Meta(description="A memory limit also sets the Go runtime's soft limit below it.")
+        Quantities, Meta(description="A memory limit also sets the soft limit of Go programs below it.")
     ] = {}
 
 
@@ -84,6 +90,33 @@ class ComponentResources(_Part, frozen=True):
         requests={"cpu": "20m", "memory": "64Mi"}, limits={"memory": "1Gi"}
     )
     etcd: Resources = Resources(requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "1Gi"})
+    syncer: Resources = Resources(requests={"cpu": "20m", "memory": "96Mi"}, limits={"memory": "1Gi"})
+    dns: Resources = Resources(requests={"cpu": "10m", "memory": "32Mi"}, limits={"memory": "256Mi"})
+
+
+class Syncer(_Part, frozen=True):
+    """What translates between the tenant and the host."""
+
+    replicas: Annotated[
+        int, Meta(ge=1, le=3, description="Pods; one of them writes, all serve the tenant's API server.")
+    ] = 1
+
+
+class Sync(_Part, frozen=True):
+    """What of the tenant gets to the host, and what of the host the tenant sees."""
+
+    pods: Policy = Policy()
+    nodes: Nodes = Nodes()
+
+
+class Dns(_Part, frozen=True):
+    """The tenant's CoreDNS."""
+
+    replicas: Annotated[int, Meta(ge=1, le=2, description="Pods.")] = 1
+    host_domain: Annotated[
+        str,
+        Meta(description="The host's DNS domain, in which the tenant finds no name; empty: no such rule."),
+    ] = "cluster.local"
 
 
 class Toleration(_Part, frozen=True):
@@ -161,6 +194,9 @@ class Spec(_Part, frozen=True):
     replicas: Annotated[int, Meta(ge=1, le=3, description="API server pods.")] = 1
     etcd: Etcd = Etcd()
     storage: Storage = Storage()
+    syncer: Syncer = Syncer()
+    sync: Sync = Sync()
+    dns: Dns = Dns()
     expose: Expose = Expose()
     service_cidr: Annotated[
         str,

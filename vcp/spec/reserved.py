@@ -1,4 +1,20 @@
-"""Flags that carry the tenant's identity, isolation or storage: vcp alone sets them."""
+"""Names with a meaning of their own: flags that carry the tenant's identity, isolation or storage, which vcp
+alone sets, and types of volumes by what they touch."""
+
+# Types of volumes that touch nothing of the host, and every tenant may use.
+PLAIN_VOLUMES = frozenset(
+    {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+)
+# The others of Kubernetes 1.36 (core/v1, VolumeSource).
+HOST_VOLUMES = frozenset(
+    {
+        *("awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc"),
+        *("flexVolume", "flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image"),
+        *("iscsi", "nfs"),
+        *("photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos"),
+        *("vsphereVolume",),
+    }
+)
 
 API_SERVER = frozenset(
     {

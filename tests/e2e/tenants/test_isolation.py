@@ -64,7 +64,8 @@ def test_etcd_refuses_who_has_no_certificate(tenant: Tenant) -> None:
 
 
 def test_no_part_of_the_control_plane_holds_a_host_credential(tenant: Tenant) -> None:
-    for component in ("api", "etcd"):
+    """But the syncer, whose work is on the host."""
+    for component in ("api", "etcd", "dns"):
         for one in tenant.host_pods(component):
             spec = one["spec"]
             assert spec["automountServiceAccountToken"] is False
@@ -81,7 +82,12 @@ def test_no_part_of_the_control_plane_holds_a_host_credential(tenant: Tenant) ->
 
 
 def test_every_container_is_confined_and_mounts_only_its_own_secrets(tenant: Tenant) -> None:
-    allowed = {"etcd": {"pki-etcd"}, "api": {"pki-api", "encryption", "pki-controller-manager"}}
+    allowed = {
+        "etcd": {"pki-etcd"},
+        "api": {"pki-api", "encryption", "pki-controller-manager"},
+        "syncer": {"pki-syncer"},
+        "dns": {"pki-dns"},
+    }
     for component, secrets in allowed.items():
         for one in tenant.host_pods(component):
             spec = one["spec"]
@@ -93,14 +99,20 @@ def test_every_container_is_confined_and_mounts_only_its_own_secrets(tenant: Ten
                 context = container["securityContext"]
                 assert context["readOnlyRootFilesystem"] is True
                 assert context["allowPrivilegeEscalation"] is False
-                assert context["capabilities"] == {"drop": ["ALL"]}
+                assert context["capabilities"]["drop"] == ["ALL"]
+                assert set(context["capabilities"].get("add", ())) <= {"NET_BIND_SERVICE"}
 
 
 def test_what_the_accounts_on_the_host_may_do_is_golden(tenant: Tenant) -> None:
     """UPDATE_GOLDEN=1 writes the file anew."""
     lab, rights = tenant.vcp.lab, {}
     groups = ("--as-group", "system:authenticated", "--as-group", "system:serviceaccounts")
-    for namespace, account in ((tenant.namespace, "vcp-control-plane"), (tenant.work, "vcp-workload")):
+    accounts = (
+        (tenant.namespace, "vcp-control-plane"),
+        (tenant.namespace, "vcp-syncer"),
+        (tenant.work, "vcp-workload"),
+    )
+    for namespace, account in accounts:
         user = ("--as", f"system:serviceaccount:{namespace}:{account}", *groups)
         for where in (tenant.namespace, tenant.work, "kube-system"):
             listing = lab.kubectl("auth", "can-i", "--list", *user, "-n", where, "--no-headers")
@@ -125,7 +137,7 @@ def test_pod_security_and_isolation_stand_on_the_host(tenant: Tenant) -> None:
     policies = {
         item["metadata"]["name"] for item in lab.get("-n", tenant.namespace, "networkpolicies")["items"]
     }
-    assert {"vcp-deny", "vcp-api", "vcp-etcd"} <= policies
+    assert {"vcp-deny", "vcp-api", "vcp-etcd", "vcp-syncer", "vcp-dns"} <= policies
     privileged = pod("rooted", container={"securityContext": {"privileged": True}})
     refused = lab.run(
         "kubectl", "-n", tenant.work, "apply", "-f", "-", stdin=json.dumps(privileged), check=False

@@ -13,7 +13,10 @@ from ..conftest import LabUser, eventually
 from .conftest import DISTROS, Tenant, Vcp, new_name
 
 # Steps of `vcp create`, as it names them; a crash after each of them is survived.
-STEPS = ("namespaces", "record", "isolation", "access", "secrets", "etcd", "api", "control plane", "tenant")
+STEPS = (
+    *("namespaces", "record", "isolation", "rights", "access", "secrets", "etcd", "api", "syncer", "API"),
+    *("dns", "tenant", "control plane"),
+)
 
 
 @pytest.mark.parametrize("distro", DISTROS)

@@ -1,0 +1,87 @@
+"""The syncer: its rights on the host, which follow from the kinds that it syncs, its settings, its pods."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from syncer import resources as kinds
+from syncer import settings
+from syncer.core.resource import Resource
+from vcp import __version__, layout
+from vcp.distros import pod as parts
+from vcp.render.manifests import Obj, objects, pod_template, spread
+from vcp.spec import Spec
+
+
+def image(spec: Spec) -> str:
+    return parts.image(spec, spec.images.syncer, "docker.io/library", "vcp-syncer", __version__)
+
+
+def rules(resources: Iterable[Resource], *, cluster: bool = False) -> list[Obj]:
+    """RBAC rules for all that the resources need, in the workload namespace or of the whole cluster.
+
+    Each kind gets the verbs that any resource asks for; kinds of one group with the same verbs share a rule.
+    """
+    verbs: dict[tuple[str, str], set[str]] = {}
+    for resource in resources:
+        for rule in resource.rules():
+            if rule.cluster is cluster:
+                plural = f"{rule.api.plural}/{rule.subresource}" if rule.subresource else rule.api.plural
+                verbs.setdefault((rule.api.group, plural), set()).update(rule.verbs)
+    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (group, plural), wanted in sorted(verbs.items()):
+        shared.setdefault((group, tuple(sorted(wanted))), []).append(plural)
+    return [
+        {"apiGroups": [group], "resources": plurals, "verbs": list(wanted)}
+        for (group, wanted), plurals in sorted(shared.items(), key=lambda item: (item[0][0], item[1]))
+    ]
+
+
+def rights(spec: Spec) -> list[Obj]:
+    """The account, and roles that hold before the first pod runs; cluster-wide ones only if asked for."""
+    found = objects(spec, "rights")
+    registered = kinds.registry(spec.sync.nodes)
+    found["Role/vcp-syncer"]["rules"] = rules(registered)
+    role, binding = found.pop("ClusterRole/vcp-syncer"), found.pop("ClusterRoleBinding/vcp-syncer")
+    if cluster := rules(registered, cluster=True):
+        role["rules"] = cluster
+        name = layout.cluster_role(spec.name)
+        role["metadata"]["name"] = binding["metadata"]["name"] = binding["roleRef"]["name"] = name
+        found |= {"ClusterRole": role, "ClusterRoleBinding": binding}
+    return list(found.values())
+
+
+def syncer(spec: Spec, api_address: str, dns_address: str) -> list[Obj]:
+    """What runs. The addresses are the ClusterIPs of the Services `api` and `dns`."""
+    found = objects(spec, "syncer")
+    told = _settings(spec, api_address, dns_address)
+    found["ConfigMap/syncer"]["data"] = {"settings.json": told}
+    deployment = found["Deployment/syncer"]
+    deployment["spec"]["replicas"] = spec.syncer.replicas
+    pod = pod_template(deployment, spec, "syncer")
+    base = parts.container("syncer", image(spec), spec.resources.syncer)
+    pod["containers"] = [{**base, **pod["containers"][0]}]
+    selector = layout.selector(spec, "syncer")
+    found["PodDisruptionBudget/syncer"]["spec"]["selector"] = {"matchLabels": selector}
+    if spec.syncer.replicas == 1:
+        del found["PodDisruptionBudget/syncer"]
+    else:
+        pod["topologySpreadConstraints"] = spread(selector)
+    return list(found.values())
+
+
+def _settings(spec: Spec, api_address: str, dns_address: str) -> str:
+    told = settings.Settings(
+        tenant=spec.name,
+        namespace=spec.namespace,
+        workload_namespace=spec.workload_namespace,
+        server=f"https://{layout.api_service(spec)}",
+        api_address=api_address,
+        dns_address=dns_address,
+        cluster_domain=spec.cluster_domain,
+        pod_security=spec.pod_security,
+        pods=spec.sync.pods,
+        nodes=spec.sync.nodes,
+        probe_port=layout.PROBE_PORT,
+    )
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
