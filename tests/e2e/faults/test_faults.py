@@ -1,0 +1,158 @@
+"""Whatever is killed, both sides agree afterwards: nothing twice, nothing missing, nothing left over."""
+
+import json
+import random
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit import images
+
+from ..conftest import ROOT, LabUser, eventually
+from ..objects import deployment, pod
+from ..tenants.conftest import Tenant, Vcp, new_name
+from .killing import OwnSyncer, kill_containers
+from .twins import differences
+
+KILL_EVERY = 2.0
+CHAOS_SECONDS = 180.0
+SETTLED_WITHIN = 180.0
+
+
+def apply(tenant: Tenant, obj: dict[str, Any], *, check: bool = True) -> None:
+    tenant.kubectl("-n", "default", "apply", "-f", "-", stdin=json.dumps(obj), check=check)
+
+
+def agree(tenant: Tenant) -> bool:
+    """Whether both sides agree, once the tenant answers at all."""
+    if tenant.kubectl("get", "--raw", "/readyz", check=False).returncode:
+        return False
+    found = differences(tenant)
+    if found:
+        print("\n".join(found[:5]))
+    return not found
+
+
+@pytest.fixture
+def made(lab: LabUser, tmp_path: Path) -> Iterator[Callable[[], Tenant]]:
+    """Makes throwaway tenants."""
+    vcp = Vcp(lab, tmp_path)
+    names = []
+
+    def make() -> Tenant:
+        names.append(new_name())
+        vcp.run("create", names[-1], "--distro", "k8s", "--ephemeral")
+        return Tenant(vcp, names[-1])
+
+    yield make
+    for name in names:
+        vcp.run("delete", name, "--yes", "--no-wait")
+
+
+@pytest.mark.timeout(600)
+def test_a_syncer_killed_every_two_seconds_ends_a_rollout_right(
+    made: Callable[[], Tenant], tmp_path: Path
+) -> None:
+    tenant = made()
+    syncer = OwnSyncer(tenant, tmp_path / "syncer")
+    try:
+        apply(tenant, deployment(pod("web"), replicas=50))
+        rollout = ["rollout", "status", "deployment/web", "--timeout=300s"]
+        lives = _live_shortly(syncer, tenant, rollout)
+        tenant.kubectl("set", "env", "deployment/web", "ROUND=2")
+        lives += _live_shortly(syncer, tenant, rollout)
+        print(f"{lives} lives")
+        assert lives > 5
+        syncer.start()
+        eventually("both sides agree", lambda: agree(tenant), SETTLED_WITHIN)
+        assert len(tenant.get("pods", "-l", "app=web")["items"]) == 50
+    finally:
+        syncer.give_back()
+
+
+def _live_shortly(syncer: OwnSyncer, tenant: Tenant, until: list[str]) -> int:
+    """Starts and kills the syncer until the command has succeeded; how often."""
+    command = ["nsenter", f"--net={tenant.vcp.lab.lab.namespace}", "kubectl", "--context", tenant.context]
+    done = subprocess.Popen(
+        [*command, *until], env=tenant.vcp.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    lives = 0
+    while done.poll() is None:
+        syncer.start()
+        try:
+            done.wait(KILL_EVERY)
+        except subprocess.TimeoutExpired:
+            pass
+        syncer.kill()
+        lives += 1
+    assert done.returncode == 0, done.communicate()[1].decode()
+    return lives
+
+
+@pytest.mark.timeout(900)
+def test_chaos_leaves_nothing_missing_and_nothing_over(lab: LabUser, made: Callable[[], Tenant]) -> None:
+    """Random work in two tenants for three minutes while everything dies in turn."""
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    tenants = [made(), made()]
+    victims: list[Callable[[Tenant], object]] = [
+        lambda tenant: kill_containers(tenant, "syncer"),
+        lambda tenant: kill_containers(tenant, "api"),
+        lambda tenant: kill_containers(tenant, "etcd"),
+        lambda _: restart_host_api(lab),
+    ]
+    end = time.monotonic() + CHAOS_SECONDS
+    next_kill, turn = time.monotonic() + 10, 0
+    while time.monotonic() < end:
+        for tenant in tenants:
+            _one_act(tenant, chance)
+        if time.monotonic() > next_kill:
+            victims[turn % len(victims)](tenants[chance.randrange(2)])
+            turn += 1
+            next_kill = time.monotonic() + chance.uniform(8, 20)
+    assert turn > 5
+    for tenant in tenants:
+        eventually(f"{tenant.name} agrees with the host", lambda t=tenant: agree(t), SETTLED_WITHIN)  # type: ignore[misc]
+
+
+def restart_host_api(lab: LabUser) -> None:
+    lab.cluster.daemons.stop("kube-apiserver")
+    subprocess.run([ROOT / "hack" / "lab", "--name", lab.lab.name, "up"], check=True, capture_output=True)
+
+
+def _one_act(tenant: Tenant, chance: random.Random) -> None:
+    """One random thing that a user does; while an API is away it fails, as it would for him."""
+    name = f"o-{chance.randrange(8)}"
+    namespace = ("-n", "default")
+    act = chance.randrange(7)
+    if act == 0:
+        mounts = {
+            "volumes": [{"name": "c", "configMap": {"name": name, "optional": True}}],
+            "container": {"volumeMounts": [{"name": "c", "mountPath": "/c"}]},
+        }
+        apply(tenant, pod(name, image=images.TOOLS, **mounts), check=False)
+    elif act == 1:
+        grace = chance.choice(("0", "1", "3"))
+        forced = ("--force",) if grace == "0" else ()
+        tenant.kubectl(
+            *namespace, "delete", "pod", name, f"--grace-period={grace}", *forced, "--wait=false", check=False
+        )
+    elif act == 2:
+        tenant.kubectl(
+            *namespace, "label", "--overwrite", "pod", name, f"round={chance.randrange(100)}", check=False
+        )
+    elif act == 3:
+        data = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name}}
+        apply(tenant, data | {"data": {"k": str(chance.random())}}, check=False)
+    elif act == 4:
+        tenant.kubectl(*namespace, "delete", "configmap", name, "--wait=false", check=False)
+    elif act == 5:
+        apply(tenant, deployment(pod("many"), replicas=chance.randrange(6)), check=False)
+    else:
+        tenant.kubectl(*namespace, "rollout", "restart", "deployment/many", check=False)
