@@ -123,7 +123,7 @@ def _real(host: Obj, scope: Scope) -> Obj:
     theirs = _status(host)
     labels = {key: value for key, value in labels_of(host).items() if not marks.is_reserved(key)}
     spec = {field: host["spec"][field] for field in ("taints", "unschedulable") if host["spec"].get(field)}
-    info = theirs.get("nodeInfo") or {}
+    info: Obj = theirs.get("nodeInfo") or {}
     status = {
         **{field: theirs[field] for field in ("capacity", "allocatable", "conditions") if field in theirs},
         "nodeInfo": {field: "" if field in _MACHINE else info.get(field, "") for field in _NODE_INFO},
