@@ -111,6 +111,7 @@ def test_13_the_tenant_node_comes_before_the_binding_and_the_status_after_it() -
     tenant = tenant_pod()
     host = host_pod(tenant, nodeName=NODE)
     host["status"]["conditions"] = [podcases.condition("PodScheduled")]
+    host["status"]["startTime"] = "2027-01-15T08:00:00Z"
     ensure, binding, status = plan(tenant, host)
     assert ensure == Ensure("nodes", Key("", NODE))
     assert isinstance(binding, Create)
@@ -119,6 +120,19 @@ def test_13_the_tenant_node_comes_before_the_binding_and_the_status_after_it() -
     assert binding.obj["target"]["name"] == NODE
     assert isinstance(status, Patch)
     assert status.subresource == "status"
+
+
+def test_a_binding_costs_no_status_of_its_own() -> None:
+    """The tenant's API server writes PodScheduled when it binds; the kubelet has the next news."""
+    tenant = tenant_pod()
+    host = host_pod(tenant, nodeName=NODE)
+    host["status"]["conditions"] = [podcases.condition("PodScheduled", observedGeneration=1)]
+    assert [type(action) for action in plan(tenant, host)] == [Ensure, Create]
+    tenant["spec"]["nodeName"] = NODE
+    tenant["status"]["conditions"] = [
+        podcases.condition("PodScheduled", lastTransitionTime="2027-01-15T08:00:01Z")
+    ]
+    assert plan(tenant, host) == []
 
 
 def test_a_pod_being_deleted_is_not_bound() -> None:

@@ -126,6 +126,8 @@ def _conditions(tenant: Obj, host: Obj, settled: bool, wording: Wording) -> list
             continue
         shown.add(type_)
         current = there.get(type_, _NONE)
+        if type_ == "PodScheduled" and current.get("status") == condition["status"] == "True":
+            continue  # the tenant's API server wrote its own when we bound the pod, and nothing changes it
         wanted = _condition(condition, current, tenant, host, settled, wording)
         if change := condition_change(current, wanted):
             changes.append(change)
