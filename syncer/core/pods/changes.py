@@ -86,12 +86,16 @@ def _copied(annotations: Labels) -> _Copied:
 def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> dict[str, str | None]:
     """Reserved keys (the namespace's labels, files of the downward API) are ours whether copied or not."""
     changes: dict[str, str | None] = {}
-    if not wanted.items() <= current.items():
-        changes = {key: value for key, value in wanted.items() if current.get(key) != value}
-    if extra := current.keys() - wanted.keys():
-        gone = (key for key in sorted(extra) if key in copied or marks.is_reserved(key))
-        changes.update(dict.fromkeys(gone))
-    return changes
+    if {**current, **wanted} != current:  # at the speed of C, unlike a comparison of items
+        changes.update((key, value) for key, value in wanted.items() if current.get(key) != value)
+    elif len(current) == len(wanted):
+        return changes
+    gone = [
+        key
+        for key in current
+        if key not in wanted and (key in copied or (marks.PREFIX in key and marks.is_reserved(key)))
+    ]
+    return {**changes, **dict.fromkeys(gone)}
 
 
 def _spec(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:

@@ -114,25 +114,26 @@ def _conditions(tenant: Obj, host: Obj, settled: bool, wording: Wording) -> list
     """Elements to merge by type. A list put in place of the other would erase what one side alone wrote."""
     ours = tenant.get("status", _NONE).get("conditions") or _EMPTY
     theirs = host.get("status", _NONE).get("conditions") or _EMPTY
-    if ours == theirs and tenant["metadata"].get("generation") == host["metadata"].get("generation"):
-        return []
+    one_count = tenant["metadata"].get("generation") == host["metadata"].get("generation")
     gates = readiness_gates(tenant)
     there = {condition["type"]: condition for condition in ours}
-    changes = []
+    changes: list[Obj] = []
     shown = set()
     for condition in theirs:
         type_ = condition["type"]
-        if type_ in gates or "/" in type_:
-            continue
         shown.add(type_)
         current = there.get(type_, _NONE)
+        if current == condition and (one_count or "observedGeneration" not in condition):
+            continue
+        if type_ in gates or "/" in type_:
+            continue
         if type_ == "PodScheduled" and current.get("status") == condition["status"] == "True":
             continue  # the tenant's API server wrote its own when we bound the pod, and nothing changes it
         wanted = _condition(condition, current, tenant, host, settled, wording)
         if change := condition_change(current, wanted):
             changes.append(change)
-    gone = (type_ for type_ in there if type_ in HOST_CONDITIONS and type_ not in shown)
-    return changes + [{"type": type_, "$patch": "delete"} for type_ in gone if type_ not in gates]
+    gone = HOST_CONDITIONS.intersection(there) - shown - gates
+    return changes + [{"type": type_, "$patch": "delete"} for type_ in sorted(gone)]
 
 
 def _condition(
@@ -153,6 +154,8 @@ def _condition(
 
 def condition_change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Obj:
     """The element to merge; empty if it is there. A field left out would survive, so it is null."""
+    if current == wanted:
+        return {}
     change = {
         field: wanted.get(field) for field in {**current, **wanted} if current.get(field) != wanted.get(field)
     }
