@@ -1,6 +1,7 @@
 """What is done about a pod, for each state that the two sides can be in."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from syncer.core import apis, marks
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Report, Tokens, Wait
 from syncer.core.objects import Key, Obj
-from syncer.core.pods import lifecycle
+from syncer.core.pods import lifecycle, metadata
+from syncer.core.policy import Policy
 from syncer.core.refusal import Refused
 from syncer.core.resource import Item
 from syncer.core.scope import Scope
@@ -312,6 +314,25 @@ def test_12_a_refusal_by_the_host_is_told_without_host_names() -> None:
         podcases.scope(),
     )
     assert told == 'pods "web-0" is forbidden in default: quota'
+
+
+def test_listed_annotations_of_the_host_are_shown_and_stay_the_hosts() -> None:
+    key = "cni.example/ip"
+    scope = dataclasses.replace(podcases.scope(), policy=Policy(annotations_to_tenant=(key,)))
+    tenant, host = running()
+    host["metadata"]["annotations"] |= {key: "10.42.0.5", "cni.example/other": "x"}
+    (patch,) = plan(tenant, host, scope)
+    assert patch == Patch("tenant", apis.PODS, KEY, UID, {"metadata": {"annotations": {key: "10.42.0.5"}}})
+    tenant["metadata"]["annotations"][key] = "10.42.0.5"
+    keys = metadata.host_annotations(tenant, scope)[marks.KEYS]
+    assert host_patches(plan(tenant, host, scope)) == [{"metadata": {"annotations": {marks.KEYS: keys}}}]
+    host["metadata"]["annotations"] |= {marks.KEYS: keys, key: "10.42.0.6"}
+    (patch,) = plan(tenant, host, scope)
+    assert patch == Patch("tenant", apis.PODS, KEY, UID, {"metadata": {"annotations": {key: "10.42.0.6"}}})
+
+
+def host_patches(actions: list[Action]) -> list[Any]:
+    return [action.body for action in actions if isinstance(action, Patch) and action.side == "host"]
 
 
 # -- Who is looked at again

@@ -58,10 +58,14 @@ def _report(tenant: Obj, refused: Refused) -> Report:
 
 
 def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
-    """Keys that the tenant took away go from the host pod; keys that somebody on the host added stay."""
+    """Keys that the tenant took away go from the host pod; keys that somebody on the host added stay. So do
+    annotations that are the host's to say (`annotations_to_tenant`), though the tenant pod has them too."""
     labels, annotations = metadata.host_labels(tenant, scope), metadata.host_annotations(tenant, scope)
     current = annotations_of(host)
     copied = _Copied() if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
+    if theirs := scope.policy.annotations_to_tenant:
+        annotations = {key: value for key, value in annotations.items() if key not in theirs}
+        copied = _Copied(copied.labels, tuple(key for key in copied.annotations if key not in theirs))
     changes = {
         "labels": _map_changes(labels, labels_of(host), copied.labels),
         "annotations": _map_changes(annotations, current, copied.annotations),

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncer.core import apis, patches
 from syncer.core.actions import Patch
-from syncer.core.objects import Obj, key_of, uid_of
+from syncer.core.objects import Obj, annotations_of, key_of, uid_of
 from syncer.core.pods.messages import Wording
 from syncer.core.scope import Scope
 
@@ -55,6 +55,17 @@ def to_tenant(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> Patch |
     if not body:
         return None
     return Patch("tenant", apis.PODS, key_of(tenant), uid_of(tenant), {"status": body}, subresource="status")
+
+
+def annotations_to_tenant(tenant: Obj, host: Obj, scope: Scope) -> Patch | None:
+    """The annotations that the tenant may see of the host pod, by the policy; the host owns them."""
+    theirs, ours = annotations_of(host), annotations_of(tenant)
+    keys = scope.policy.annotations_to_tenant
+    changes = {key: theirs.get(key) for key in keys if theirs.get(key) != ours.get(key)}
+    if not changes:
+        return None
+    body = {"metadata": {"annotations": changes}}
+    return Patch("tenant", apis.PODS, key_of(tenant), uid_of(tenant), body)
 
 
 def status_changes(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> dict[str, Any]:
