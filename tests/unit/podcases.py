@@ -21,10 +21,8 @@ NOW = 1_800_000_000.0
 
 _MERGED_BY = {
     "conditions": "type",
-    "containers": "name",
-    "initContainers": "name",
-    "podIPs": "ip",
-    "hostIPs": "ip",
+    **dict.fromkeys(("containers", "initContainers", "ephemeralContainers"), "name"),
+    **dict.fromkeys(("podIPs", "hostIPs"), "ip"),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from syncer.core import apis, marks
-from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Report, Tokens, Wait
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Report, Tokens
 from syncer.core.objects import Key, Obj
 from syncer.core.pods import lifecycle, metadata
 from syncer.core.policy import Policy
@@ -21,13 +21,11 @@ from tests.unit.podcases import (
     HOST_UID,
     KEY,
     NODE,
-    NOW,
     UID,
     deleting,
     host_pod,
     running,
     tenant_pod,
-    token_secret,
     with_token,
 )
 
@@ -227,57 +225,6 @@ def test_an_earlier_pod_of_the_name_goes_first_and_nothing_else_happens() -> Non
     tenant["metadata"]["uid"] = NEW_UID
     assert plan(tenant, host) == [end_host(0)]
     assert plan(tenant, deleting(host, 0)) == []
-
-
-# -- Tokens
-
-
-def with_secret(secret: Obj, now: float = NOW) -> Scope:
-    return podcases.scope(host=[secret], now=now)
-
-
-def test_tokens_are_looked_at_again_when_they_are_due() -> None:
-    tenant, host = (with_token(pod) for pod in running())
-    assert plan(tenant, host, with_secret(token_secret())) == [Wait(600)]
-
-
-@pytest.mark.parametrize("renew", [str(int(NOW)), "0", "soon"])
-def test_tokens_are_renewed_in_place(renew: str) -> None:
-    tenant, host = (with_token(pod) for pod in running())
-    (tokens,) = plan(tenant, host, with_secret(token_secret(renew=renew)))
-    assert isinstance(tokens, Tokens)
-    assert tokens.current == "secret-uid"
-
-
-def test_a_lost_token_secret_is_made_again() -> None:
-    tenant, host = (with_token(pod) for pod in running())
-    (tokens,) = plan(tenant, host)
-    assert isinstance(tokens, Tokens)
-    assert tokens.current == ""
-
-
-def test_tokens_of_an_earlier_pod_go_before_new_ones_are_asked_for() -> None:
-    scope = with_secret(token_secret(uid="earlier"))
-    delete, tokens, create = plan(with_token(tenant_pod()), None, scope)
-    assert delete == Delete("host", apis.SECRETS, SECRET, "secret-uid")
-    assert isinstance(tokens, Tokens)
-    assert tokens.current == ""
-    assert isinstance(create, Create)
-
-
-def test_a_pod_that_ends_needs_no_new_tokens() -> None:
-    tenant, host = (with_token(pod) for pod in running())
-    assert plan(deleting(tenant, 30), deleting(host, 30)) == []
-    tenant["status"]["phase"] = host["status"]["phase"] = "Succeeded"
-    assert plan(tenant, host) == []
-
-
-def test_the_token_secret_goes_with_the_pods() -> None:
-    tenant, _ = (with_token(pod) for pod in running())
-    scope = with_secret(token_secret())
-    drop = Delete("host", apis.SECRETS, SECRET, "secret-uid")
-    assert plan(None, None, scope) == [drop]
-    assert plan(tenant, None, scope) == [end_tenant(), drop]
 
 
 # -- Refusals
