@@ -31,7 +31,7 @@ TOLERATIONS = [
 
 
 @st.composite
-def conditions(draw: st.DrawFn) -> list[Obj]:
+def conditions(draw: st.DrawFn, message: str) -> list[Obj]:
     chosen = draw(st.lists(st.sampled_from(TYPES), unique=True))
     return [
         condition(
@@ -42,7 +42,7 @@ def conditions(draw: st.DrawFn) -> list[Obj]:
                     {},
                     optional={
                         "reason": VALUES,
-                        "message": st.sampled_from(["fine", f"pod {podcases.HOST_KEY.name} in vcp-work"]),
+                        "message": st.sampled_from(["fine", message]),
                         "observedGeneration": st.integers(1, 3),
                     },
                 )
@@ -53,7 +53,7 @@ def conditions(draw: st.DrawFn) -> list[Obj]:
 
 
 @st.composite
-def statuses(draw: st.DrawFn) -> Obj:
+def statuses(draw: st.DrawFn, message: str) -> Obj:
     """A status as either side may hold it; the phase never ends, which no later status may take back."""
     fields: dict[str, Any] = {
         "reason": VALUES,
@@ -72,10 +72,10 @@ def statuses(draw: st.DrawFn) -> Obj:
     status: Obj = draw(
         st.fixed_dictionaries({"phase": st.sampled_from(["Pending", "Running"])}, optional=fields)
     )
-    return {**status, "conditions": draw(conditions())}
+    return {**status, "conditions": draw(conditions(message))}
 
 
-def edit(draw: st.DrawFn, pod: Obj) -> Obj:
+def edit(draw: st.DrawFn, pod: Obj, message: str) -> Obj:
     pod["metadata"]["generation"] = draw(st.integers(1, 3))
     for field in ("labels", "annotations"):
         kept = {} if draw(st.booleans()) else pod["metadata"][field]
@@ -83,7 +83,7 @@ def edit(draw: st.DrawFn, pod: Obj) -> Obj:
     pod["spec"]["tolerations"] = draw(st.lists(st.sampled_from(TOLERATIONS), unique_by=str))
     pod["spec"]["containers"][0]["image"] = draw(VALUES)
     pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": draw(VALUES)}}
-    pod["status"] = {"qosClass": "BestEffort", **draw(statuses())}
+    pod["status"] = {"qosClass": "BestEffort", **draw(statuses(message))}
     return pod
 
 
@@ -94,10 +94,10 @@ def pairs(draw: st.DrawFn) -> tuple[Obj, Obj]:
     host = podcases.host_pod(tenant, **(node if draw(st.booleans()) else {}))
     host["spec"]["containers"].append({"name": "proxy", "image": "mesh/proxy:2"})
     marks = {field: dict(host["metadata"][field]) for field in ("labels", "annotations")}
-    edit(draw, host)
+    edit(draw, host, f"pod {podcases.HOST_KEY.name} in vcp-work")
     for field, values in marks.items():
         host["metadata"][field] |= values
-    return edit(draw, tenant), host
+    return edit(draw, tenant, "wait"), host
 
 
 def settle(tenant: Obj, host: Obj) -> tuple[Obj, Obj, int]:
