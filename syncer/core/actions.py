@@ -34,14 +34,28 @@ class Patch(NamedTuple):
     type: Literal["merge", "strategic"] = "strategic"
 
 
+class Absent(NamedTuple):
+    """The claim that there is no such object, or with `uid` none of that uid.
+
+    A store may be late, and a new leader's store may lack what the last leader has made. So whoever deletes
+    because the twin is gone has the API asked first."""
+
+    side: Side
+    api: ApiResource
+    key: Key
+    uid: str = ""
+
+
 class Delete(NamedTuple):
-    """DELETE of the object with this uid; `grace` in seconds, None for the object's own."""
+    """DELETE of the object with this uid; `grace` in seconds, None for the object's own. `since` is verified
+    before: if it does not hold, nothing is deleted, and the key is looked at again."""
 
     side: Side
     api: ApiResource
     key: Key
     uid: str
     grace: int | None = None
+    since: Absent | None = None
 
 
 class Ensure(NamedTuple):

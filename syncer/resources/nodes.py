@@ -34,7 +34,8 @@ _NODE_INFO = (
     *("kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID"),
 )
 _MACHINE = frozenset({"bootID", "machineID", "systemUUID"})  # they identify a machine of the host
-_REPORTED = ("capacity", "allocatable", "conditions")
+_NOT_READY = "node.kubernetes.io/not-ready"
+_SPEC = ("taints", "unschedulable")
 _STATUS = ("addresses", "allocatable", "capacity", "conditions", "daemonEndpoints", "nodeInfo")
 
 
@@ -104,29 +105,35 @@ def _idle(tenant: Obj, scope: Scope) -> list[Action]:
 
 
 def _pseudo(name: str, pods: Sequence[Obj], current: Obj, scope: Scope) -> Obj:
-    """`current` is the tenant Node there is, or empty: what no pod tells any more is kept from it."""
+    """`current` is the tenant Node there is, or {}: what no pod tells any more is kept from it, and what the
+    tenant added. Admission taints each new Node as not ready (TaintNodesByCondition), and only we take that
+    away: with it, DaemonSets would not see the node."""
     since = min(pod["metadata"].get("creationTimestamp", "") for pod in pods)
     addresses = _internal(_addresses_told(pods)) or [
         address for address in _status(current).get("addresses") or () if address["type"] == "InternalIP"
     ]
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", NODE: "pseudo"}
+    spec = {field: value for field, value in (current.get("spec") or {}).items() if field in _SPEC}
+    if taints := [taint for taint in spec.pop("taints", ()) if taint["key"] != _NOT_READY]:
+        spec["taints"] = taints
     status = {
         "capacity": _PODS,
         "allocatable": _PODS,
         "conditions": [_condition(type_, value, since) for type_, value in _CONDITIONS],
         "nodeInfo": {field: "linux" if field == "operatingSystem" else "" for field in _NODE_INFO},
     }
-    return _node(name, labels, {}, status, addresses, scope)
+    kept = labels_of(current) if current else {}
+    return _node(name, {**kept, **labels}, spec, status, addresses, scope)
 
 
 def _real(host: Obj, scope: Scope) -> Obj:
     name = host["metadata"]["name"]
     theirs = _status(host)
     labels = {key: value for key, value in labels_of(host).items() if not marks.is_reserved(key)}
-    spec = {field: host["spec"][field] for field in ("taints", "unschedulable") if host["spec"].get(field)}
-    info = theirs.get("nodeInfo") or {}
-    status = {
-        **{field: theirs[field] for field in _REPORTED if field in theirs},
+    spec = {field: value for field, value in host["spec"].items() if field in _SPEC and value}
+    info: Obj = theirs.get("nodeInfo") or {}
+    status: Obj = {
+        **{field: theirs[field] for field in ("capacity", "allocatable", "conditions") if field in theirs},
         "nodeInfo": {field: "" if field in _MACHINE else info.get(field, "") for field in _NODE_INFO},
     }
     addresses = [one for one in theirs.get("addresses") or () if one["type"] == "InternalIP"]
@@ -153,8 +160,7 @@ def _node(
 
 
 def _changes(tenant: Obj, wanted: Obj) -> list[Action]:
-    """Labels, taints and status are ours to say. Admission taints each new Node as not ready
-    (TaintNodesByCondition), and only we take that away; with it, DaemonSets would not see the node."""
+    """Labels, taints and status are brought to what is wanted; other annotations are the tenant's."""
     key, uid = key_of(tenant), uid_of(tenant)
     actions: list[Action] = []
     body: dict[str, Any] = {}
@@ -166,7 +172,7 @@ def _changes(tenant: Obj, wanted: Obj) -> list[Action]:
     if metadata:
         body["metadata"] = metadata
     ours = tenant.get("spec") or {}
-    spec = {field: ours[field] for field in ("taints", "unschedulable") if field in ours}
+    spec = {field: value for field, value in ours.items() if field in _SPEC}
     if change := patches.merge_patch(spec, wanted["spec"]):
         body["spec"] = change
     if body:

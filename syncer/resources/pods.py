@@ -88,11 +88,18 @@ class Pods(Resource):
         actions: list[Action] = []
         if tenant_going:
             actions += lifecycle.end_host(host, lifecycle.grace_of(tenant))
-        elif running:
-            actions += lifecycle.bind(tenant, host)
+        elif running and (binding := lifecycle.bind(tenant, host)):
+            actions += binding
+            if "startTime" not in host.get("status", {}):
+                # No kubelet has seen the pod: there is no more to tell, and the binding brings us here again.
+                return actions
         to_host = changes.host_changes(tenant, host, scope, running=running)
         if back := status.to_tenant(tenant, host, scope, settled=running and not to_host):
             actions.append(back)
+        if scope.policy.annotations_to_tenant and (
+            shown := status.annotations_to_tenant(tenant, host, scope)
+        ):
+            actions.append(shown)
         actions += to_host
         if running and not status.is_finished(host):
             actions += lifecycle.tokens(tenant, host["metadata"]["name"], scope)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from syncer.core import actions, apis, marks
-from syncer.core.actions import Create, Delete, Patch, Side, Tokens
+from syncer.core.actions import Absent, Create, Delete, Patch, Side, Tokens
 from syncer.core.apis import ApiResource
 from syncer.core.objects import Key, Obj, annotations_of, key_of, uid_of
 from syncer.kube import errors, requests
@@ -85,7 +85,9 @@ class Executor:
         self._store(action.side, action.api, answer)
 
     async def delete(self, action: Delete) -> None:
-        """An object that is gone already is as good as deleted."""
+        """An object that is gone already is as good as deleted. Raises ConflictError if the twin is there."""
+        if action.since:
+            await self._verify(action.since)
         propagation: requests.Propagation = "Background"
         request = requests.delete(
             action.api, *action.key, uid=action.uid, grace=action.grace, propagation=propagation
@@ -98,6 +100,15 @@ class Executor:
         # Without a deletion timestamp it is gone, and the watch will say at which version.
         if "deletionTimestamp" in answer.get("metadata", {}):
             self._store(action.side, action.api, answer)
+
+    async def _verify(self, claim: Absent) -> None:
+        try:
+            there = await self._send(claim.side, claim.api, "get", requests.get(claim.api, *claim.key))
+        except errors.NotFoundError:
+            return
+        if claim.uid in {"", uid_of(there)}:
+            self._store(claim.side, claim.api, there)
+            raise errors.ConflictError(409, {"message": f"{claim.api.kind} {claim.key} is there after all"})
 
     async def tokens(self, action: Tokens) -> None:
         """Every token of a pod, and the Secret on the host that the kubelet reads them from."""

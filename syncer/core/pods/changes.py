@@ -58,10 +58,14 @@ def _report(tenant: Obj, refused: Refused) -> Report:
 
 
 def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
-    """Keys that the tenant took away go from the host pod; keys that somebody on the host added stay."""
+    """Keys that the tenant took away go from the host pod; keys that somebody on the host added stay. So do
+    annotations that are the host's to say (`annotations_to_tenant`), though the tenant pod has them too."""
     labels, annotations = metadata.host_labels(tenant, scope), metadata.host_annotations(tenant, scope)
     current = annotations_of(host)
     copied = _Copied() if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
+    if theirs := scope.policy.annotations_to_tenant:
+        annotations = {key: value for key, value in annotations.items() if key not in theirs}
+        copied = _Copied(copied.labels, tuple(key for key in copied.annotations if key not in theirs))
     changes = {
         "labels": _map_changes(labels, labels_of(host), copied.labels),
         "annotations": _map_changes(annotations, current, copied.annotations),
@@ -86,12 +90,16 @@ def _copied(annotations: Labels) -> _Copied:
 def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> dict[str, str | None]:
     """Reserved keys (the namespace's labels, files of the downward API) are ours whether copied or not."""
     changes: dict[str, str | None] = {}
-    if not wanted.items() <= current.items():
-        changes = {key: value for key, value in wanted.items() if current.get(key) != value}
-    if extra := current.keys() - wanted.keys():
-        gone = (key for key in sorted(extra) if key in copied or marks.is_reserved(key))
-        changes.update(dict.fromkeys(gone))
-    return changes
+    if {**current, **wanted} != current:  # at the speed of C, unlike a comparison of items
+        changes.update((key, value) for key, value in wanted.items() if current.get(key) != value)
+    elif len(current) == len(wanted):
+        return changes
+    gone = [
+        key
+        for key in current
+        if key not in wanted and (key in copied or (marks.PREFIX in key and marks.is_reserved(key)))
+    ]
+    return {**changes, **dict.fromkeys(gone)}
 
 
 def _spec(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncer.core import apis, patches
 from syncer.core.actions import Patch
-from syncer.core.objects import Obj, key_of, uid_of
+from syncer.core.objects import Obj, annotations_of, key_of, uid_of
 from syncer.core.pods.messages import Wording
 from syncer.core.scope import Scope
 
@@ -55,6 +55,17 @@ def to_tenant(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> Patch |
     if not body:
         return None
     return Patch("tenant", apis.PODS, key_of(tenant), uid_of(tenant), {"status": body}, subresource="status")
+
+
+def annotations_to_tenant(tenant: Obj, host: Obj, scope: Scope) -> Patch | None:
+    """The annotations that the tenant may see of the host pod, by the policy; the host owns them."""
+    theirs, ours = annotations_of(host), annotations_of(tenant)
+    keys = scope.policy.annotations_to_tenant
+    changes = {key: theirs.get(key) for key in keys if theirs.get(key) != ours.get(key)}
+    if not changes:
+        return None
+    body = {"metadata": {"annotations": changes}}
+    return Patch("tenant", apis.PODS, key_of(tenant), uid_of(tenant), body)
 
 
 def status_changes(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> dict[str, Any]:
@@ -114,23 +125,26 @@ def _conditions(tenant: Obj, host: Obj, settled: bool, wording: Wording) -> list
     """Elements to merge by type. A list put in place of the other would erase what one side alone wrote."""
     ours = tenant.get("status", _NONE).get("conditions") or _EMPTY
     theirs = host.get("status", _NONE).get("conditions") or _EMPTY
-    if ours == theirs and tenant["metadata"].get("generation") == host["metadata"].get("generation"):
-        return []
+    one_count = tenant["metadata"].get("generation") == host["metadata"].get("generation")
     gates = readiness_gates(tenant)
     there = {condition["type"]: condition for condition in ours}
-    changes = []
+    changes: list[Obj] = []
     shown = set()
     for condition in theirs:
         type_ = condition["type"]
-        if type_ in gates or "/" in type_:
-            continue
         shown.add(type_)
         current = there.get(type_, _NONE)
+        if current == condition and (one_count or "observedGeneration" not in condition):
+            continue
+        if type_ in gates or "/" in type_:
+            continue
+        if type_ == "PodScheduled" and current.get("status") == condition["status"] == "True":
+            continue  # the tenant's API server wrote its own when we bound the pod, and nothing changes it
         wanted = _condition(condition, current, tenant, host, settled, wording)
         if change := condition_change(current, wanted):
             changes.append(change)
-    gone = (type_ for type_ in there if type_ in HOST_CONDITIONS and type_ not in shown)
-    return changes + [{"type": type_, "$patch": "delete"} for type_ in gone if type_ not in gates]
+    gone = HOST_CONDITIONS.intersection(there) - shown - gates
+    return changes + [{"type": type_, "$patch": "delete"} for type_ in sorted(gone)]
 
 
 def _condition(
@@ -151,6 +165,8 @@ def _condition(
 
 def condition_change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Obj:
     """The element to merge; empty if it is there. A field left out would survive, so it is null."""
+    if current == wanted:
+        return {}
     change = {
         field: wanted.get(field) for field in {**current, **wanted} if current.get(field) != wanted.get(field)
     }
