@@ -30,11 +30,11 @@ _REFUSED_SOURCES = {
 def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
     for index, volume in enumerate(spec.get("volumes") or ()):
         path = f"spec.volumes[{index}]"
-        for kind in volume.keys() & _BY_POLICY:
+        for kind in sorted(volume.keys() & _BY_POLICY):
             if kind not in scope.policy.volumes:
                 yield Problem(f"{path}.{kind}", f"volumes of type {kind} are not allowed", _ALLOW)
         for place, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
-            for kind in source.keys() & _REFUSED_SOURCES:
+            for kind in sorted(source.keys() & _REFUSED_SOURCES):
                 yield Problem(f"{path}.projected.sources[{place}].{kind}", _REFUSED_SOURCES[kind])
     for path, item in downward.files(spec):
         if reference := item.get("fieldRef"):
