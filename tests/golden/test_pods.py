@@ -38,8 +38,6 @@ def scope_of(case: Path) -> Scope:
     return scope(*fields.pop("objects", ()), policy=policy, **fields)
 
 
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_host_pod_of_a_tenant_pod(case: Path) -> None:
     tenant = yaml.safe_load((case / "tenant.yaml").read_text())
@@ -51,7 +49,7 @@ def test_the_host_pod_of_a_tenant_pod(case: Path) -> None:
         for stale in {"host.yaml", "refused.yaml"} - {name}:
             (case / stale).unlink(missing_ok=True)
     assert sorted(path.name for path in case.glob("[hr]*.yaml")) in ([name], [])
-    expect(case / name, yaml.dump(outcome, Dumper=_Readable, sort_keys=False, width=1000))
+    expect(case / name, yaml.dump(outcome, Dumper=_Readable, sort_keys=False, width=1000, allow_unicode=True))
 
 
 def test_cases_are_found() -> None:

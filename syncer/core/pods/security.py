@@ -66,13 +66,7 @@ _RESTRICTED_VOLUMES = frozenset(
 _BASELINE_FORBIDDEN = frozenset(("hostPath",))
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _APP_ARMOR_VALUE = re.compile("$|runtime/default$|localhost/")
-_HANDLERS = (
-    ("livenessProbe",),
-    ("readinessProbe",),
-    ("startupProbe",),
-    ("lifecycle", "postStart"),
-    ("lifecycle", "preStop"),
-)
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 _Finding = tuple[str, str]
 _NONE: Mapping[str, Any] = {}
@@ -168,13 +162,18 @@ def _ports_and_handlers(container: Obj, path: str) -> Iterator[_Finding]:
     for index, port in enumerate(container.get("ports") or ()):
         if port.get("hostPort"):
             yield f"{path}.ports[{index}].hostPort", "must not be set"
-    for fields in _HANDLERS:
-        handler: Any = container
-        for field in fields:
-            handler = handler.get(field) or _NONE
-        for kind in ("httpGet", "tcpSocket"):
-            if (handler.get(kind) or _NONE).get("host"):
-                yield f"{path}.{'.'.join(fields)}.{kind}.host", "must not be set"
+    for field in _PROBES:
+        if probe := container.get(field):
+            yield from _hosts(probe, f"{path}.{field}")
+    for field, handler in (container.get("lifecycle") or _NONE).items():
+        if field != "stopSignal":
+            yield from _hosts(handler, f"{path}.lifecycle.{field}")
+
+
+def _hosts(handler: Obj, path: str) -> Iterator[_Finding]:
+    for kind in ("httpGet", "tcpSocket"):
+        if (handler.get(kind) or _NONE).get("host"):
+            yield f"{path}.{kind}.host", "must not be set"
 
 
 def _restricted(context: Mapping[str, Any], path: str, spec: Obj) -> Iterator[_Finding]:
