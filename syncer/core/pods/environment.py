@@ -26,8 +26,8 @@ def problems(container: Obj, path: str) -> Iterator[Problem]:
     for index, variable in enumerate(container.get("env") or ()):
         if reference := (variable.get("valueFrom") or {}).get("fieldRef"):
             at = f"{path}.env[{index}].valueFrom.fieldRef.fieldPath"
-            if problem := downward.problem(reference["fieldPath"], at, in_file=False):
-                yield problem
+            if found := downward.problem(reference["fieldPath"], at, in_file=False):
+                yield found
 
 
 def service_variables(tenant: Obj, scope: Scope) -> Variables:

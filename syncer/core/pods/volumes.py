@@ -36,11 +36,7 @@ def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
         for place, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
             for kind in sorted(source.keys() & _REFUSED_SOURCES):
                 yield Problem(f"{path}.projected.sources[{place}].{kind}", _REFUSED_SOURCES[kind])
-    for path, item in downward.files(spec):
-        if reference := item.get("fieldRef"):
-            at = f"{path}.fieldRef.fieldPath"
-            if problem := downward.problem(reference["fieldPath"], at, in_file=True):
-                yield problem
+    yield from downward.problems(spec)
 
 
 def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
