@@ -20,7 +20,7 @@ from syncer.core.scope import Scope
 from tests.golden.test_pods import CASES, scope_of
 from tests.pod_scope import WHOLE, pod, scope
 
-settings.register_profile("steady", derandomize=True, max_examples=40, deadline=None)
+settings.register_profile("steady", derandomize=True, max_examples=25, deadline=None)
 steady = settings.get_profile("steady")
 
 ACCEPTED = [case for case in CASES if (case / "host.yaml").exists()]
@@ -233,7 +233,7 @@ def _seen(listed: list[str], selector: Obj | None, own: str, other: str) -> bool
     return other in listed or (selector is not None and affinity.matches(selector, NAMESPACES[other]))
 
 
-@settings(steady, max_examples=100)
+@settings(steady, max_examples=60)
 @given(
     listed=st.lists(st.sampled_from(sorted(NAMESPACES)), unique=True, max_size=3),
     selector=SELECTORS,

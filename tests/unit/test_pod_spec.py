@@ -123,6 +123,9 @@ class TestEnvironment:
     def test_services_of_other_namespaces_are_not_told(self) -> None:
         assert values(spec.host_pod(pod(), scope(service("db", "bank")))) == {}
 
+    def test_a_service_whose_name_makes_no_variable_is_not_told(self) -> None:
+        assert values(spec.host_pod(pod(), scope(service("0db", "shop")))) == {}
+
     @pytest.mark.parametrize(("kind", "field"), [("ConfigMap", "configMapRef"), ("Secret", "secretRef")])
     def test_a_key_of_a_named_object_wins_over_a_service(self, kind: str, field: str) -> None:
         data = {

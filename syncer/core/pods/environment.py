@@ -45,6 +45,8 @@ def service_variables(tenant: Obj, scope: Scope) -> Variables:
             name, spec = service["metadata"]["name"], service["spec"]
             if spec.get("clusterIP", "None") in ("None", "") or not spec.get("ports"):
                 continue
+            if name[0].isdigit():  # hosts before v1.34 would refuse the pod for such a variable
+                continue
             if name != "kubernetes" or namespace != "default" or not scope.api_address:
                 ports = (
                     (port.get("name", ""), port["port"], port.get("protocol") or "TCP")
