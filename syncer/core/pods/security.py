@@ -63,7 +63,6 @@ _RESTRICTED_VOLUMES = frozenset(
         "secret",
     ]
 )
-_BASELINE_FORBIDDEN = frozenset(("hostPath",))
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _APP_ARMOR_VALUE = re.compile("$|runtime/default$|localhost/")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -110,9 +109,9 @@ def _pod(pod: Obj, level: PodSecurity) -> Iterator[_Finding]:
         if key.startswith(_APP_ARMOR) and not _APP_ARMOR_VALUE.match(value):
             yield f"metadata.annotations[{key}]", "must be runtime/default or localhost/*"
     for index, volume in enumerate(spec.get("volumes") or ()):
-        forbidden = volume.keys() - _RESTRICTED_VOLUMES if level == "restricted" else _BASELINE_FORBIDDEN
-        for kind in sorted(forbidden & volume.keys()):
-            yield f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are forbidden"
+        for kind in volume:
+            if kind == "hostPath" or (level == "restricted" and kind not in _RESTRICTED_VOLUMES):
+                yield f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are forbidden"
     if context := spec.get("securityContext"):
         yield from _context(context, "spec.securityContext")
         yield from _pod_context(context, spec, level)
