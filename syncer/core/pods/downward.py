@@ -90,17 +90,26 @@ def kept(tenant: Obj) -> Iterator[tuple[str, str]]:
         yield TENANT_ANNOTATIONS, format_map(annotations_of(tenant))
 
 
-def files(spec: Mapping[str, Any]) -> Iterator[tuple[str, Obj]]:
-    """(path of the item, item) of every downward API file of a pod."""
+def problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """The files of downward API volumes that cannot be served."""
+    for (index, place, number), item in files(spec):
+        if reference := item.get("fieldRef"):
+            source = "" if place is None else f".projected.sources[{place}]"
+            at = f"spec.volumes[{index}]{source}.downwardAPI.items[{number}].fieldRef.fieldPath"
+            if found := problem(reference["fieldPath"], at, in_file=True):
+                yield found
+
+
+def files(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int | None, int], Obj]]:
+    """((volume, source of a projected one, item) as indexes, item) of every downward API file of a pod."""
     for index, volume in enumerate(spec.get("volumes") or ()):
         if content := volume.get("downwardAPI"):
             for number, item in enumerate(content.get("items") or ()):
-                yield f"spec.volumes[{index}].downwardAPI.items[{number}]", item
+                yield (index, None, number), item
         elif content := volume.get("projected"):
             for place, source in enumerate(content.get("sources") or ()):
                 for number, item in enumerate((source.get("downwardAPI") or {}).get("items") or ()):
-                    path = f"spec.volumes[{index}].projected.sources[{place}].downwardAPI.items[{number}]"
-                    yield path, item
+                    yield (index, place, number), item
 
 
 def format_map(values: Labels) -> str:

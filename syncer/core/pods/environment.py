@@ -5,7 +5,7 @@ variables that a kubelet of the tenant would add (pkg/kubelet/envvars) stand in 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import lru_cache
 
 from syncer.core import apis
 from syncer.core.objects import Key, Obj
@@ -16,6 +16,9 @@ from syncer.core.scope import Scope
 Variables = Mapping[str, Obj]
 """Entries of a container's `env` by name."""
 
+_Ports = tuple[tuple[str, int, str], ...]
+"""(name or empty, number, protocol) of each port of a service."""
+
 _STORED = {"configMapRef": apis.CONFIG_MAPS, "secretRef": apis.SECRETS}
 
 
@@ -23,8 +26,8 @@ def problems(container: Obj, path: str) -> Iterator[Problem]:
     for index, variable in enumerate(container.get("env") or ()):
         if reference := (variable.get("valueFrom") or {}).get("fieldRef"):
             at = f"{path}.env[{index}].valueFrom.fieldRef.fieldPath"
-            if problem := downward.problem(reference["fieldPath"], at, in_file=False):
-                yield problem
+            if found := downward.problem(reference["fieldPath"], at, in_file=False):
+                yield found
 
 
 def service_variables(tenant: Obj, scope: Scope) -> Variables:
@@ -33,22 +36,27 @@ def service_variables(tenant: Obj, scope: Scope) -> Variables:
     `kubernetes` of namespace default is told to every pod, whatever its enableServiceLinks, unless a service
     of that name in its own namespace takes its place.
     """
-    services: dict[str, tuple[str, list[Obj]]] = {}
+    services: dict[str, tuple[str, _Ports]] = {}
     if scope.api_address:
-        services["kubernetes"] = (scope.api_address, [{"name": "https", "port": 443}])
+        services["kubernetes"] = (scope.api_address, (("https", 443, "TCP"),))
     namespace = tenant["metadata"]["namespace"]
     if tenant["spec"].get("enableServiceLinks") is not False:
         for service in scope.tenant.indexed(apis.SERVICES, "namespace", namespace):
             name, spec = service["metadata"]["name"], service["spec"]
             if spec.get("clusterIP", "None") in ("None", "") or not spec.get("ports"):
                 continue
+            if name[0].isdigit():  # hosts before v1.34 would refuse the pod for such a variable
+                continue
             if name != "kubernetes" or namespace != "default" or not scope.api_address:
-                services[name] = (spec["clusterIP"], spec["ports"])
-    return {
-        variable: {"name": variable, "value": value}
-        for name in sorted(services)
-        for variable, value in _of_service(name, *services[name])
-    }
+                ports = (
+                    (port.get("name", ""), port["port"], port.get("protocol") or "TCP")
+                    for port in spec["ports"]
+                )
+                services[name] = (spec["clusterIP"], tuple(ports))
+    variables: dict[str, Obj] = {}
+    for name in sorted(services):
+        variables |= _of_service(name, *services[name])
+    return variables
 
 
 def host_env(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> list[Obj]:
@@ -110,16 +118,20 @@ def _host_variable(variable: Obj, tenant: Obj, scope: Scope) -> Obj:
     return variable
 
 
-def _of_service(service: str, address: str, ports: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=1024)  # every pod of a namespace is told the same
+def _of_service(service: str, address: str, ports: _Ports) -> Variables:
+    return {name: {"name": name, "value": value} for name, value in _lines(service, address, ports)}
+
+
+def _lines(service: str, address: str, ports: _Ports) -> Iterator[tuple[str, str]]:
     prefix = service.upper().replace("-", "_")
     host = f"[{address}]" if ":" in address else address
     yield f"{prefix}_SERVICE_HOST", address
-    yield f"{prefix}_SERVICE_PORT", str(ports[0]["port"])
-    for port in ports:
-        if name := port.get("name"):
-            yield f"{prefix}_SERVICE_PORT_{name.upper().replace('-', '_')}", str(port["port"])
-    for index, port in enumerate(ports):
-        number, protocol = port["port"], port.get("protocol") or "TCP"
+    yield f"{prefix}_SERVICE_PORT", str(ports[0][1])
+    for name, number, _ in ports:
+        if name:
+            yield f"{prefix}_SERVICE_PORT_{name.upper().replace('-', '_')}", str(number)
+    for index, (_, number, protocol) in enumerate(ports):
         url = f"{protocol.lower()}://{host}:{number}"
         if index == 0:
             yield f"{prefix}_PORT", url

@@ -5,7 +5,10 @@ rather than passed or dropped. The fields are those of core/v1 in Kubernetes v1.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
+
+import msgspec
 
 from syncer.core.objects import Obj
 from syncer.core.refusal import Problem
@@ -13,15 +16,29 @@ from syncer.core.refusal import Problem
 REASON = "is not known to this version of vcp"
 
 
-class Fields(NamedTuple):
-    """The fields of an object, or of each object of a list; those in `nested` are looked into."""
+class Fields(dict[str, "Fields | None"]):
+    """The fields of an object, or of each object of a list; None for what is not looked into."""
 
-    names: frozenset[str]
-    nested: tuple[tuple[str, "Fields"], ...]
+    @cached_property
+    def struct(self) -> type[msgspec.Struct]:
+        """A struct of these fields, whose values may be anything."""
+        return msgspec.defstruct(
+            "Fields",
+            [(name, Any if inner is None else _shape(inner.struct), None) for name, inner in self.items()],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+
+
+def _shape(struct: type[msgspec.Struct]) -> Any:
+    return list[struct] | struct | None  # type: ignore[valid-type]  # a type made at run time
+
+
+_UNKNOWN = Fields()
 
 
 def _fields(plain: str, **nested: Fields) -> Fields:
-    return Fields(frozenset((*plain.split(), *nested)), tuple(nested.items()))
+    return Fields({**dict.fromkeys(plain.split()), **nested})
 
 
 _SELECTOR = _fields("matchLabels", matchExpressions=_fields("key operator values"))
@@ -160,38 +177,29 @@ POD_SPEC = _fields(
     resources=_RESOURCES,
 )
 
-VOLUME_TYPES = _VOLUME.names - {"name"}
+VOLUME_TYPES = frozenset(_VOLUME) - {"name"}
 
 
 def problems(value: Obj, fields: Fields, path: str) -> Iterator[Problem]:
-    """Every field of `value` that is not known. Paths are made only if there is one: they cost more."""
-    if not _is_known(value, fields):
+    """Every field of `value` that is not known.
+
+    msgspec says whether there is one in a third of the time that a walk takes, but names only the first.
+    """
+    try:
+        msgspec.convert(value, fields.struct)
+    except msgspec.ValidationError:
         yield from _unknown(value, fields, path)
 
 
-def _is_known(value: Any, fields: Fields) -> bool:
-    if not value.keys() <= fields.names:
-        return False
-    for key, inner in fields.nested:
-        item = value.get(key)
-        if not item:
-            continue
-        if isinstance(item, list):
-            for each in item:
-                if not _is_known(each, inner):
-                    return False
-        elif not _is_known(item, inner):
-            return False
-    return True
-
-
-def _unknown(value: Obj, fields: Fields, path: str) -> Iterator[Problem]:
-    for key in sorted(value.keys() - fields.names):
-        yield Problem(f"{path}.{key}", REASON)
-    for key, inner in fields.nested:
-        item = value.get(key) or ()
-        if isinstance(item, dict):
-            yield from _unknown(item, inner, f"{path}.{key}")
-        else:
+def _unknown(value: Any, fields: Fields, path: str) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        inner = fields.get(key, _UNKNOWN)
+        if inner is _UNKNOWN:
+            yield Problem(f"{path}.{key}", REASON)
+        elif inner is not None and isinstance(item, list):
             for index, each in enumerate(item):
                 yield from _unknown(each, inner, f"{path}.{key}[{index}]")
+        elif inner is not None:
+            yield from _unknown(item, inner, f"{path}.{key}")

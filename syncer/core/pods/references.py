@@ -5,8 +5,10 @@ the other does not.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
+from syncer.core import names
 from syncer.core.objects import Key, Obj
 from syncer.core.scope import Scope
 
@@ -37,7 +39,11 @@ def references(pod: Obj) -> frozenset[tuple[str, Key]]:
 
 def host_name(name: str, tenant: Obj, scope: Scope) -> str:
     """The host name of an object that a tenant pod refers to; an empty name refers to nothing and stays."""
-    return scope.host_key(Key(tenant["metadata"]["namespace"], name)).name if name else name
+    return _host_name(scope.name, tenant["metadata"]["namespace"], name) if name else name
+
+
+# The pods of a workload refer to the same few objects, and a hash costs more than all else of a reference.
+_host_name = lru_cache(maxsize=4096)(names.host_name)
 
 
 def renamed(reference: Obj, path: tuple[str, ...], tenant: Obj, scope: Scope) -> Obj:

@@ -63,16 +63,9 @@ _RESTRICTED_VOLUMES = frozenset(
         "secret",
     ]
 )
-_BASELINE_FORBIDDEN = frozenset(("hostPath",))
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _APP_ARMOR_VALUE = re.compile("$|runtime/default$|localhost/")
-_HANDLERS = (
-    ("livenessProbe",),
-    ("readinessProbe",),
-    ("startupProbe",),
-    ("lifecycle", "postStart"),
-    ("lifecycle", "preStop"),
-)
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 _Finding = tuple[str, str]
 _NONE: Mapping[str, Any] = {}
@@ -116,9 +109,9 @@ def _pod(pod: Obj, level: PodSecurity) -> Iterator[_Finding]:
         if key.startswith(_APP_ARMOR) and not _APP_ARMOR_VALUE.match(value):
             yield f"metadata.annotations[{key}]", "must be runtime/default or localhost/*"
     for index, volume in enumerate(spec.get("volumes") or ()):
-        forbidden = volume.keys() - _RESTRICTED_VOLUMES if level == "restricted" else _BASELINE_FORBIDDEN
-        for kind in sorted(forbidden & volume.keys()):
-            yield f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are forbidden"
+        for kind in volume:
+            if kind == "hostPath" or (level == "restricted" and kind not in _RESTRICTED_VOLUMES):
+                yield f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are forbidden"
     if context := spec.get("securityContext"):
         yield from _context(context, "spec.securityContext")
         yield from _pod_context(context, spec, level)
@@ -168,13 +161,18 @@ def _ports_and_handlers(container: Obj, path: str) -> Iterator[_Finding]:
     for index, port in enumerate(container.get("ports") or ()):
         if port.get("hostPort"):
             yield f"{path}.ports[{index}].hostPort", "must not be set"
-    for fields in _HANDLERS:
-        handler: Any = container
-        for field in fields:
-            handler = handler.get(field) or _NONE
-        for kind in ("httpGet", "tcpSocket"):
-            if (handler.get(kind) or _NONE).get("host"):
-                yield f"{path}.{'.'.join(fields)}.{kind}.host", "must not be set"
+    for field in _PROBES:
+        if probe := container.get(field):
+            yield from _hosts(probe, f"{path}.{field}")
+    for field, handler in (container.get("lifecycle") or _NONE).items():
+        if field != "stopSignal":
+            yield from _hosts(handler, f"{path}.lifecycle.{field}")
+
+
+def _hosts(handler: Obj, path: str) -> Iterator[_Finding]:
+    for kind in ("httpGet", "tcpSocket"):
+        if (handler.get(kind) or _NONE).get("host"):
+            yield f"{path}.{kind}.host", "must not be set"
 
 
 def _restricted(context: Mapping[str, Any], path: str, spec: Obj) -> Iterator[_Finding]:

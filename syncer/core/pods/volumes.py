@@ -29,18 +29,16 @@ _REFUSED_SOURCES = {
 
 def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
     for index, volume in enumerate(spec.get("volumes") or ()):
-        path = f"spec.volumes[{index}]"
-        for kind in volume.keys() & _BY_POLICY:
-            if kind not in scope.policy.volumes:
-                yield Problem(f"{path}.{kind}", f"volumes of type {kind} are not allowed", _ALLOW)
+        for kind in volume:
+            if kind in _BY_POLICY and kind not in scope.policy.volumes:
+                yield Problem(
+                    f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are not allowed", _ALLOW
+                )
         for place, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
-            for kind in source.keys() & _REFUSED_SOURCES:
-                yield Problem(f"{path}.projected.sources[{place}].{kind}", _REFUSED_SOURCES[kind])
-    for path, item in downward.files(spec):
-        if reference := item.get("fieldRef"):
-            at = f"{path}.fieldRef.fieldPath"
-            if problem := downward.problem(reference["fieldPath"], at, in_file=True):
-                yield problem
+            for kind in source:
+                if reason := _REFUSED_SOURCES.get(kind):
+                    yield Problem(f"spec.volumes[{index}].projected.sources[{place}].{kind}", reason)
+    yield from downward.problems(spec)
 
 
 def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
