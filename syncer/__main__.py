@@ -1,16 +1,34 @@
 """`python -m syncer`: the entry point of the syncer image."""
 
 import argparse
+import asyncio
+import sys
 from importlib.metadata import version
+from pathlib import Path
+
+from syncer import app, logs, settings
+from syncer.kube import auth, errors
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="syncer", description="Synchronises one tenant cluster with its host."
+        prog="syncer", description="Synchronises one tenant cluster with its host, from inside the host."
     )
     parser.add_argument("--version", action="version", version=version("vcp"))
-    parser.parse_args()
-    parser.error("this version has no resource to synchronise yet; only --version works")
+    parser.add_argument("--settings", type=Path, required=True, help="the file that vcp rendered")
+    arguments = parser.parse_args()
+    try:
+        read = settings.load(arguments.settings)
+        logs.configure(read.log_level, read.log_format)
+        asyncio.run(_run(read))
+    except (settings.SettingsError, errors.ConfigError) as error:
+        sys.exit(f"syncer: {error}")
+
+
+async def _run(read: settings.Settings) -> None:
+    stop = asyncio.Event()
+    app.stop_on_signals(stop)
+    await app.run(read, auth.in_cluster(), stop)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,19 @@ class Resource:
             actions.append(Patch("host", self.api, key_of(host), uid_of(host), body, type="merge"))
         return actions
 
+    def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
+        """How the tenant object's own status says that it was refused; `now` as the API writes times."""
+        return None
+
+    def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
+        """What the tenant may read of a refusal by the host: with his own names in it."""
+        host = scope.host_key(key_of(tenant))
+        return (
+            str(error)
+            .replace(host.name, key_of(tenant).name)
+            .replace(host.namespace, key_of(tenant).namespace)
+        )
+
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         """The whole host object as it is created. Raises Refused."""
         host = new_host_object(self.api, tenant, scope)

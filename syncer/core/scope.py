@@ -1,7 +1,7 @@
 """All that translation may know besides the two objects: who the tenant is, and what else is there."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from syncer.core import names
@@ -55,6 +55,9 @@ class Scope:
 
     def host_key(self, key: Key) -> Key:
         return Key(self.namespace, names.host_name(self.name, key.namespace, key.name))
+
+    def reading(self, tenant: Reader, host: Reader) -> "Scope":
+        return replace(self, tenant=tenant, host=host)
 
     @property
     def kubelet(self) -> str:

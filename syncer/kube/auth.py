@@ -133,7 +133,7 @@ def _context(access: Access, identity: Identity) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if identity.certificate is not None and identity.key is not None:
-        _load_pair(context, _read(identity.certificate), _read(identity.key))
+        _load_pair(context, identity.certificate, identity.key)
     return context
 
 
@@ -141,9 +141,13 @@ def _read(source: Source) -> bytes:
     return source.read_bytes() if isinstance(source, Path) else source
 
 
-def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """`ssl` takes a client certificate only from a file; this one is private and lives for the call."""
+def _load_pair(context: ssl.SSLContext, certificate: Source, key: Source) -> None:
+    """`ssl` takes a client certificate only from files. Mounted ones serve as they are: a pod has nowhere to
+    write. For content there is a file that is private and lives for the call."""
+    if isinstance(certificate, Path) and isinstance(key, Path):
+        context.load_cert_chain(certificate, key)
+        return
     with tempfile.NamedTemporaryFile() as file:
-        file.write(certificate + b"\n" + key)
+        file.write(_read(certificate) + b"\n" + _read(key))
         file.flush()
         context.load_cert_chain(file.name)

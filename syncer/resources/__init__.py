@@ -1,51 +1,24 @@
-"""The kinds that are synced. Everything that depends on which kinds there are asks `registry`."""
+"""The synced kinds: one file each, saying what goes to the host and what comes back. Pure."""
 
-from syncer.core import apis
-from syncer.core.policy import Nodes
-from syncer.core.resource import READ, Resource, Rule
-
-
-class Pods(Resource):
-    """Pods: created, bound, followed."""
-
-    api = apis.PODS
-
-    def rules(self) -> tuple[Rule, ...]:
-        parts = ("status", "ephemeralcontainers", "resize")
-        return (*super().rules(), *(Rule(self.api, ("patch",), part) for part in parts))
+from syncer.core.policy import Nodes as NodePolicy
+from syncer.core.resource import Resource
+from syncer.resources.configmaps import ConfigMaps
+from syncer.resources.events import Events
+from syncer.resources.namespaces import Namespaces
+from syncer.resources.nodes import Nodes, real
+from syncer.resources.pods import Pods
+from syncer.resources.secrets import Secrets
+from syncer.resources.services import Services
 
 
-class ConfigMaps(Resource):
-    """Those that pods use."""
-
-    api = apis.CONFIG_MAPS
-
-
-class Secrets(Resource):
-    """Those that pods use, and their tokens."""
-
-    api = apis.SECRETS
-
-
-class Events(Resource):
-    """The host's, about the tenant's pods."""
-
-    api = apis.EVENTS
-
-    def rules(self) -> tuple[Rule, ...]:
-        return (Rule(self.api, READ),)
-
-
-class RealNodes(Resource):
-    """The host's nodes."""
-
-    api = apis.NODES
-
-    def rules(self) -> tuple[Rule, ...]:
-        return (Rule(self.api, READ, cluster=True),)
-
-
-def registry(nodes: Nodes) -> tuple[Resource, ...]:
-    """One instance of each kind that is synced."""
-    real = (RealNodes(),) if nodes.mode == "real" else ()
-    return (Pods(), ConfigMaps(), Secrets(), Events(), *real)
+def registry(nodes: NodePolicy) -> tuple[Resource, ...]:
+    """An instance of every kind."""
+    return (
+        Namespaces(),
+        Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
+        Services(),
+        ConfigMaps(),
+        Secrets(),
+        Pods(),
+        Events(),
+    )

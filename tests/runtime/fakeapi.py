@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import podrules
 from aiohttp import web
 
 Obj = dict[str, Any]
@@ -59,6 +60,9 @@ class FakeApi:
         self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
         self.controllers: list[Callable[[Key, Obj], None]] = []  # called soon after each change
         self.url = ""
+        self.down = False  # every request fails
+        self.truncate_next = False  # the next event of a watch breaks off in the middle
+        self._streams: set[asyncio.Transport] = set()
         self._version = 0
         self._oldest = 0
         self._log: list[Change] = []
@@ -105,12 +109,24 @@ class FakeApi:
         failure = StatusError(code, reason, f"injected {code}", headers) if code else None
         self._failures.append((match, failure))
 
+    def drop_watches(self) -> None:
+        """Break off every watch, as a server that restarts does."""
+        for transport in self._streams:
+            transport.abort()
+
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion."""
+        return self._version
+
     # HTTP
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         line = f"{request.method} {request.path}"
         self.requests.append(line)
         try:
+            if self.down:
+                raise StatusError(503, "ServiceUnavailable", "the server is down")
             for index, (match, failure) in enumerate(self._failures):
                 if match in line:
                     del self._failures[index]
@@ -152,18 +168,35 @@ class FakeApi:
 
     def _single(self, request: web.Request, key: Key, body: Any, sub: str) -> web.Response:
         current = self.objects.get(key)
-        applying = request.headers.get("Content-Type", "").startswith("application/apply-patch")
-        if current is None and not applying:
+        content = request.headers.get("Content-Type", "")
+        if sub == "token":
+            return web.json_response(podrules.token(body, key.name), status=201)
+        if current is None and "apply-patch" not in content:
             raise StatusError(404, "NotFound", f'{key.plural} "{key.name}" not found')
-        dry = request.query.get("dryRun") == "All"
         if request.method == "GET":
             return web.json_response(current)
         if request.method == "DELETE":
             return web.json_response(self._delete(key, body))
-        assert current is None or isinstance(current, dict)
-        wanted = body if request.method == "PUT" else _merge(current or {}, body, nulls=not applying)
+        if request.method == "POST":
+            return self._subresource(key, body, sub)
+        return self._change(request, key, body, sub)
+
+    def _change(self, request: web.Request, key: Key, body: Any, sub: str) -> web.Response:
+        """PUT or PATCH."""
+        current = self.objects.get(key)
+        content = request.headers.get("Content-Type", "")
+        dry = request.query.get("dryRun") == "All"
+        if request.method == "PUT":
+            wanted = body
+        elif "strategic" in content:
+            wanted = podrules.strategic(current, body)
+        else:
+            wanted = _merge(current or {}, body, nulls="apply-patch" not in content)
         if sub == "status":
             wanted = (current or {}) | {"status": wanted.get("status", {})}
+        uid = body.get("metadata", {}).get("uid") if isinstance(body, dict) else None
+        if current and uid and uid != current["metadata"]["uid"]:
+            raise StatusError(409, "Conflict", "the uid is another")
         version = body.get("metadata", {}).get("resourceVersion") if isinstance(body, dict) else None
         if current and version and version != current["metadata"]["resourceVersion"]:
             raise StatusError(409, "Conflict", "the object has been modified")
@@ -171,7 +204,19 @@ class FakeApi:
             return web.json_response(wanted if dry else self._store(key, wanted, "ADDED"), status=201)
         if wanted == current or dry:
             return web.json_response(wanted)
+        if key.plural == "pods" and wanted.get("spec") != current.get("spec"):
+            wanted["metadata"]["generation"] = current["metadata"].get("generation", 1) + 1
         return web.json_response(self._store(key, wanted, "MODIFIED"))
+
+    def _subresource(self, key: Key, body: Obj, sub: str) -> web.Response:
+        """POST to a part of an object that is there."""
+        if sub != "binding":
+            raise StatusError(404, "NotFound", f"no subresource {sub}")
+        pod = self.objects[key]
+        if pod["spec"].get("nodeName"):
+            raise StatusError(409, "Conflict", "the pod is bound already")
+        self._store(key, podrules.bound(pod, body), "MODIFIED")
+        return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"}, status=201)
 
     def _create(self, request: web.Request, key: Key, body: Obj) -> web.Response:
         meta = body.setdefault("metadata", {})
@@ -181,6 +226,8 @@ class FakeApi:
             raise StatusError(409, "AlreadyExists", f'{key.plural} "{name}" already exists')
         if request.query.get("dryRun") == "All":
             return web.json_response(body, status=201)
+        if key.plural == "pods":
+            podrules.created(body)
         return web.json_response(self._store(key, body, "ADDED"), status=201)
 
     def _delete(self, key: Key, options: Obj) -> Obj:
@@ -188,6 +235,8 @@ class FakeApi:
         wanted = options.get("preconditions") or {}
         if any(obj["metadata"][name] != value for name, value in wanted.items()):
             raise StatusError(409, "Conflict", "the precondition failed")
+        if key.plural == "pods" and (ending := podrules.deleted(obj, options)):
+            return ending if ending is obj else self._store(key, ending, "MODIFIED")
         if obj["metadata"].get("finalizers"):
             gone = copy.deepcopy(obj)
             gone["metadata"].setdefault("deletionTimestamp", _now())
@@ -218,12 +267,26 @@ class FakeApi:
             status = StatusError(410, "Expired", "too old resource version").body
             await _send(response, "ERROR", status)
             return response
+        assert isinstance(request.transport, asyncio.Transport)
+        self._streams.add(request.transport)
+        try:
+            return await self._changes(request, response, key, seen)
+        finally:
+            self._streams.discard(request.transport)
+
+    async def _changes(
+        self, request: web.Request, response: web.StreamResponse, key: Key, seen: int
+    ) -> web.StreamResponse:
         end = asyncio.get_running_loop().time() + int(request.query.get("timeoutSeconds", 60))
         while asyncio.get_running_loop().time() < end:
             changed = self._changed
             for change in [change for change in self._log if change.version > seen]:
                 seen = change.version
                 if self._selects(request, key, change.key, change.obj):
+                    if self.truncate_next:
+                        self.truncate_next = False
+                        await response.write(b'{"type": "ADDED", "object": {"meta')
+                        return response
                     await _send(response, change.type, change.obj)
             try:
                 async with asyncio.timeout(self.bookmark_every):
@@ -242,7 +305,8 @@ class FakeApi:
         meta["resourceVersion"] = str(self._version)
         if key.namespace:
             meta["namespace"] = key.namespace
-        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+        ending = "deletionTimestamp" in meta and not meta.get("deletionGracePeriodSeconds")
+        if ending and not meta.get("finalizers"):
             return self._remove(key)
         for admit in self.admission:
             admit(key, obj)

@@ -1,0 +1,113 @@
+"""Puts a syncer together from its settings and runs it until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from syncer import resources
+from syncer.core import apis
+from syncer.core.objects import uid_of
+from syncer.core.scope import Scope
+from syncer.kube import auth, errors
+from syncer.kube.client import Client
+from syncer.runtime.leadership import Leadership
+from syncer.runtime.manager import Manager, Parts
+from syncer.runtime.metrics import Metrics
+from syncer.serve import probes
+from syncer.settings import Settings
+
+_log = logging.getLogger(__name__)
+_CONNECTIONS = 128
+_WRITE_LIMIT = 5.0  # seconds: what is in flight when the lead is lost ends before another may take it
+ANCHOR = "vcp-anchor"
+
+
+def tenant_access(settings: Settings) -> auth.Access:
+    """The tenant's API, by the syncer's client certificate."""
+    folder = Path(settings.pki)
+    return auth.Access(
+        settings.server,
+        ca=folder / "server-ca.crt",
+        certificate=folder / "syncer.crt",
+        key=folder / "syncer.key",
+    )
+
+
+async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event) -> None:
+    """Returns after a graceful drain once `stop` is set."""
+    async with (
+        Client(tenant_access(settings), timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as tenant,
+        Client(host_access, timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as host,
+    ):
+        metrics = Metrics()
+        metrics.build.labels(version("vcp")).set(1)
+        scope = _scope(settings, await _anchor(host, settings.workload_namespace, stop))
+        identity = os.environ.get("POD_NAME") or socket.gethostname()
+        leadership = Leadership(host, settings.namespace, identity)
+        parts = Parts(
+            {"tenant": tenant, "host": host},
+            resources.registry(settings.nodes),
+            scope,
+            leadership,
+            metrics,
+            time.time,
+            settings.workers,
+        )
+        manager = Manager(parts)
+
+        def exposition() -> bytes:
+            manager.measure()
+            return metrics.text()
+
+        async with probes.serving(settings.probe_port, manager.lagging, exposition):
+            _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
+            await manager.run(stop)
+    _log.info("stopped")
+
+
+async def _anchor(host: Client, namespace: str, stop: asyncio.Event) -> str:
+    """The uid of the ConfigMap that owns every host object; waits for a host API that is away."""
+    while True:
+        try:
+            return uid_of(await host.get(apis.CONFIG_MAPS, namespace, ANCHOR))
+        except errors.KubeError as error:
+            if not error.retryable and not isinstance(error, errors.NotFoundError | errors.ForbiddenError):
+                raise
+            _log.warning("anchor not read", extra={"error": str(error)})
+            try:
+                async with asyncio.timeout(1.0):
+                    await stop.wait()
+                raise errors.ConfigError("stopped before the host was reached")
+            except TimeoutError:
+                continue
+
+
+def _scope(settings: Settings, anchor: str) -> Scope:
+    return Scope(
+        name=settings.tenant,
+        namespace=settings.workload_namespace,
+        control_namespace=settings.namespace,
+        anchor=anchor,
+        api_address=settings.api_address,
+        dns_address=settings.dns_address,
+        cluster_domain=settings.cluster_domain,
+        pod_security=settings.pod_security,
+        policy=settings.pods,
+    )
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT drain; a second one ends the process at once, as its default does."""
+    loop = asyncio.get_running_loop()
+
+    def first(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first, number)

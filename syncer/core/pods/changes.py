@@ -1,0 +1,224 @@
+"""What of a tenant pod may change while it runs, brought to the host pod: patches of single fields, by name.
+
+The host pod is never compared as a whole: what hosts add (sidecars, volumes, defaults, tolerations, labels)
+is not the tenant's and stays. Which fields may change is what ValidatePodUpdate of the API server allows,
+and the subresources `ephemeralcontainers`, `resize` and `status`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from syncer.core import apis, marks
+from syncer.core.actions import Action, Patch, Report
+from syncer.core.objects import Labels, Obj, annotations_of, key_of, labels_of, uid_of
+from syncer.core.pods import metadata, spec
+from syncer.core.pods.status import condition_change, is_finished, readiness_gates
+from syncer.core.refusal import Refused
+from syncer.core.scope import Scope
+
+_NONE: Mapping[str, Any] = {}
+_RESIZABLE = ("cpu", "memory")
+
+
+def host_changes(tenant: Obj, host: Obj, scope: Scope, *, running: bool) -> list[Action]:
+    """Patches of the host pod; empty when it is settled. What is refused is reported and keeps nothing else
+    back. `running`: neither pod is being deleted, so that changes of the spec still mean something."""
+    changes: list[Action] = []
+    body: dict[str, Any] = {}
+    for part in (_metadata, _spec) if running else (_metadata,):
+        try:
+            body.update(part(tenant, host, scope))
+        except Refused as refused:
+            changes.append(_report(tenant, refused))
+    if body:
+        changes.append(_patch(host, body))
+    if not running:
+        return changes
+    try:
+        if containers := _new_ephemeral_containers(tenant, host, scope):
+            body = {"spec": {"ephemeralContainers": containers}}
+            changes.append(_patch(host, body, "ephemeralcontainers"))
+    except Refused as refused:
+        changes.append(_report(tenant, refused))
+    if not is_finished(host) and (resized := _resized(tenant, host)):
+        changes.append(_patch(host, {"spec": resized}, "resize"))
+    if conditions := _gate_conditions(tenant, host):
+        changes.append(_patch(host, {"status": {"conditions": conditions}}, "status"))
+    return changes
+
+
+def _patch(host: Obj, body: Mapping[str, Any], subresource: str = "") -> Patch:
+    return Patch("host", apis.PODS, key_of(host), uid_of(host), body, subresource)
+
+
+def _report(tenant: Obj, refused: Refused) -> Report:
+    return Report(tenant, "Warning", "Refused", str(refused))
+
+
+def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
+    """Keys that the tenant took away go from the host pod; keys that somebody on the host added stay."""
+    labels, annotations = metadata.host_labels(tenant, scope), metadata.host_annotations(tenant, scope)
+    current = annotations_of(host)
+    copied = _Copied() if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
+    changes = {
+        "labels": _map_changes(labels, labels_of(host), copied.labels),
+        "annotations": _map_changes(annotations, current, copied.annotations),
+    }
+    changed = {field: change for field, change in changes.items() if change}
+    return {"metadata": changed} if changed else {}
+
+
+class _Copied(msgspec.Struct, frozen=True):
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+
+
+def _copied(annotations: Labels) -> _Copied:
+    """The keys copied last time. A host's administrator can garble them; then nothing is taken away."""
+    try:
+        return msgspec.json.decode(annotations.get(marks.KEYS, "{}"), type=_Copied)
+    except msgspec.DecodeError:
+        return _Copied()
+
+
+def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> dict[str, str | None]:
+    """Reserved keys (the namespace's labels, files of the downward API) are ours whether copied or not."""
+    changes: dict[str, str | None] = {}
+    if not wanted.items() <= current.items():
+        changes = {key: value for key, value in wanted.items() if current.get(key) != value}
+    if extra := current.keys() - wanted.keys():
+        gone = (key for key in sorted(extra) if key in copied or marks.is_reserved(key))
+        changes.update(dict.fromkeys(gone))
+    return changes
+
+
+def _spec(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
+    ours, theirs = tenant["spec"], host["spec"]
+    changes: dict[str, Any] = {}
+    for field in ("containers", "initContainers"):
+        if images := _images(field, tenant, host, scope):
+            changes[field] = images
+    if (tolerations := ours.get("tolerations")) and tolerations != theirs.get("tolerations"):
+        wanted = _tolerations(tolerations, theirs.get("tolerations") or [])
+        if wanted != theirs.get("tolerations"):
+            changes["tolerations"] = wanted
+    deadline, current = ours.get("activeDeadlineSeconds"), theirs.get("activeDeadlineSeconds")
+    if deadline is not None and (current is None or deadline < current):  # it may only become earlier
+        changes["activeDeadlineSeconds"] = deadline
+    if ours.get("terminationGracePeriodSeconds") == 1 and theirs.get("terminationGracePeriodSeconds", 0) < 0:
+        changes["terminationGracePeriodSeconds"] = 1  # the one change that is allowed
+    return {"spec": changes} if changes else {}
+
+
+def _images(field: str, tenant: Obj, host: Obj, scope: Scope) -> list[Obj]:
+    """Elements to merge by name: a whole list would take the containers away that hosts injected."""
+    containers = tenant["spec"].get(field)
+    if not containers:
+        return []
+    current = {container["name"]: container.get("image") for container in host["spec"].get(field) or ()}
+    changes = []
+    for container in containers:
+        name = container["name"]
+        if name in current and container.get("image") != current[name]:
+            image = spec.host_container(container, tenant, scope).get("image")
+            if image != current[name]:
+                changes.append({"name": name, "image": image})
+    return changes
+
+
+def _tolerations(wanted: list[Obj], current: list[Obj]) -> list[Obj]:
+    """All of the host's and what the tenant has besides: the list is atomic, and the API server refuses one
+    that lacks an old toleration; only the seconds of one may change (validateOnlyAddedTolerations)."""
+    merged = list(current)
+    for toleration in wanted:
+        if toleration in merged:
+            continue
+        for index, other in enumerate(merged):
+            if _without_seconds(other) == _without_seconds(toleration):
+                merged[index] = toleration
+                break
+        else:
+            merged.append(toleration)
+    return merged
+
+
+def _without_seconds(toleration: Obj) -> Obj:
+    return {field: value for field, value in toleration.items() if field != "tolerationSeconds"}
+
+
+def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Obj]:
+    """They may be added and never changed; the list merges by name, so the new ones are enough."""
+    containers = tenant["spec"].get("ephemeralContainers")
+    if not containers:
+        return []
+    there = {container["name"] for container in host["spec"].get("ephemeralContainers") or ()}
+    return [
+        spec.host_container(container, tenant, scope)
+        for container in containers
+        if container["name"] not in there
+    ]
+
+
+def _resized(tenant: Obj, host: Obj) -> dict[str, Any]:
+    """CPU and memory, the only resources that may change (KEP-1287), of containers, sidecars and the pod."""
+    ours, theirs = tenant["spec"], host["spec"]
+    changes: dict[str, Any] = {}
+    if change := _resources(ours, theirs):
+        changes["resources"] = change
+    for field in ("containers", "initContainers"):
+        if not ours.get(field):
+            continue
+        current = {container["name"]: container for container in theirs.get(field) or ()}
+        resized = [
+            {"name": container["name"], "resources": change}
+            for container in ours[field]
+            if (field == "containers" or container.get("restartPolicy") == "Always")
+            and (there := current.get(container["name"]))
+            and (change := _resources(container, there))
+        ]
+        if resized:
+            changes[field] = resized
+    return changes
+
+
+def _resources(ours: Obj, theirs: Obj) -> dict[str, Any]:
+    """What the tenant names and the host has otherwise; what a LimitRange of the host added is no drift."""
+    wanted = ours.get("resources")
+    if not wanted or wanted == theirs.get("resources"):
+        return {}
+    changes: dict[str, Any] = {}
+    for kind in ("requests", "limits"):
+        current = theirs.get("resources", _NONE).get(kind) or _NONE
+        asked = wanted.get(kind) or _NONE
+        change = {
+            name: asked[name] for name in _RESIZABLE if name in asked and asked[name] != current.get(name)
+        }
+        if change:
+            changes[kind] = change
+    return changes
+
+
+def _gate_conditions(tenant: Obj, host: Obj) -> list[Obj]:
+    """The conditions of the tenant's readiness gates, one by one by type; the kubelet computes Ready from
+    them and leaves them alone. `observedGeneration` counts in tenant terms and is not theirs to know."""
+    gates = readiness_gates(tenant)
+    if not gates:
+        return []
+    return list(_gate_changes(gates, _by_type(tenant), _by_type(host)))
+
+
+def _gate_changes(gates: frozenset[str], ours: Mapping[str, Obj], theirs: Mapping[str, Obj]) -> Iterator[Obj]:
+    for type_ in sorted(gates):
+        if type_ in ours:
+            wanted = {field: value for field, value in ours[type_].items() if field != "observedGeneration"}
+            if change := condition_change(theirs.get(type_, _NONE), wanted):
+                yield change
+        elif type_ in theirs:
+            yield {"type": type_, "$patch": "delete"}
+
+
+def _by_type(pod: Obj) -> dict[str, Obj]:
+    conditions = pod.get("status", _NONE).get("conditions") or ()
+    return {condition["type"]: condition for condition in conditions}

@@ -1,0 +1,75 @@
+"""Labels and annotations of a host pod: the tenant's, our marks, and what translated fields refer to.
+
+Both functions give the complete set that is ours; a host may add more. They run on every reconcile.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from syncer.core import apis, marks
+from syncer.core.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
+from syncer.core.pods import downward
+from syncer.core.refusal import Problem, Refused
+from syncer.core.scope import Scope
+
+_DOMAIN = marks.PREFIX.rstrip("/")
+_MAX_NAME = 63  # of a label key's part after the slash
+_HASH = 10
+
+
+def problems(tenant: Obj) -> Iterator[Problem]:
+    """Reserved keys on a tenant pod: one of them could pass for a mark."""
+    for field, values in (("labels", labels_of(tenant)), ("annotations", annotations_of(tenant))):
+        for key in values:
+            if _DOMAIN in key and marks.is_reserved(key) and (field == "labels" or key != marks.SYNC):
+                yield Problem(f"metadata.{field}[{key}]", "is reserved for vcp")
+
+
+def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
+    """The tenant pod's labels, those of its namespace (for selectors over namespaces), and the marks.
+    Raises Refused."""
+    labels = dict(_without_reserved(tenant, "labels"))
+    namespace = tenant["metadata"]["namespace"]
+    if found := scope.tenant.get(apis.NAMESPACES, Key("", namespace)):
+        for key, value in labels_of(found).items():
+            labels[namespace_label_key(key)] = value
+    labels[marks.TENANT] = scope.name
+    labels[marks.NAMESPACE] = namespace
+    return labels
+
+
+def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:  # noqa: ARG001  a pair with host_labels
+    """The tenant pod's annotations, the marks, and what downward API files show. Raises Refused."""
+    annotations = dict(_without_reserved(tenant, "annotations"))
+    annotations.pop(marks.SYNC, None)
+    keys = {"labels": sorted(labels_of(tenant)), "annotations": sorted(annotations)}
+    annotations.update(marks.annotations(key_of(tenant), uid_of(tenant)))
+    annotations[marks.KEYS] = msgspec.json.encode(keys).decode()
+    annotations.update(downward.kept(tenant))
+    return annotations
+
+
+def namespace_label_key(key: str) -> str:
+    """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
+
+    A label key has one slash, so that of `kubernetes.io/metadata.name` becomes an underscore: no DNS domain
+    holds one, so the first marks the place. Plain keys with an underscore would be ambiguous, and long ones
+    are invalid: a hash stands for the rest of those.
+    """
+    domain, slash, name = key.rpartition("/")
+    plain = f"{domain}_{name}" if slash else name
+    if len(plain) > _MAX_NAME or (not slash and "_" in plain):
+        digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:_HASH]
+        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{digest}"
+    return marks.NAMESPACE_PREFIX + plain
+
+
+def _without_reserved(tenant: Obj, field: str) -> dict[str, str]:
+    values: dict[str, str] = tenant["metadata"].get(field) or {}
+    for key in values:
+        if _DOMAIN in key and marks.is_reserved(key) and (found := tuple(problems(tenant))):
+            raise Refused(*found)
+    return values

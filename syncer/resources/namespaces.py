@@ -1,0 +1,32 @@
+"""Namespaces of the tenant: read only. They are not on the host; their labels are, on every pod of theirs."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from syncer.core import apis
+from syncer.core.actions import Action, Side
+from syncer.core.objects import Key, Obj, key_of
+from syncer.core.resource import Index, Item, Resource, Rule
+from syncer.core.scope import Scope
+
+
+def _all(_namespace: Obj, _scope: Scope) -> Iterable[str]:
+    return ("",)
+
+
+class Namespaces(Resource):
+    """Index of tenant namespaces: `all`, under the empty string."""
+
+    api = apis.NAMESPACES
+    watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
+    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"all": _all}}
+
+    def rules(self) -> tuple[Rule, ...]:
+        return ()
+
+    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
+        for pod in scope.tenant.indexed(apis.PODS, "namespace", obj["metadata"]["name"]):
+            yield Item(apis.PODS.plural, key_of(pod))
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        return []

@@ -1,0 +1,116 @@
+"""Pods: run on the host as ordinary pods; the tenant sees what became of them."""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from syncer.core import apis, marks
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
+from syncer.core.objects import Key, Obj, is_deleting, key_of, uid_of
+from syncer.core.pods import changes, lifecycle, messages, spec, status
+from syncer.core.pods.references import references
+from syncer.core.resource import SYNCED, Index, Item, Resource, Rule
+from syncer.core.scope import Scope
+
+_MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
+
+
+def _namespace(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return (pod["metadata"]["namespace"],)
+
+
+def _references(pod: Obj, _scope: Scope) -> Iterable[tuple[str, Key]]:
+    return references(pod)
+
+
+def _host_name(pod: Obj, scope: Scope) -> Iterable[str]:
+    return (scope.host_key(key_of(pod)).name,)
+
+
+def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
+    node = pod["spec"].get("nodeName")
+    return (node,) if node else ()
+
+
+class Pods(Resource):
+    """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
+    pods by `node`."""
+
+    api = apis.PODS
+    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {
+        "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
+        "host": {"node": _node},
+    }
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Token Secrets are this resource's own; the kubelet endpoint's rights are stated where it is."""
+        live = (Rule(self.api, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize"))
+        return (Rule(self.api, SYNCED), *live, Rule(apis.SECRETS, SYNCED))
+
+    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
+        yield from super().items(side, obj, scope)
+        if side == "host":
+            for node in _node(obj, scope):
+                yield Item(apis.NODES.plural, Key("", node))
+        else:
+            yield from _mounted(obj)
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        if tenant is None:
+            return self.unwanted(host) if host else lifecycle.drop_tokens(scope.host_key(key).name, scope)
+        if host is None:
+            return self.absent(tenant, scope)
+        if not marks.is_owned(host, tenant):
+            return self.unwanted(host)
+        return self.both(tenant, host, scope)
+
+    def unwanted(self, host: Obj | None) -> list[Action]:
+        """The tenant pod went without waiting for the host's: it was deleted by force, or never bound."""
+        return lifecycle.end_host(host, 0) if host else []
+
+    def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
+        """No host pod: not yet, or not any more. A pod that ran once never runs a second time."""
+        host_name = scope.host_key(key_of(tenant)).name
+        if lifecycle.was_on_host(tenant):
+            return [*lifecycle.end_tenant(tenant), *lifecycle.drop_tokens(host_name, scope)]
+        if is_deleting(tenant) or status.is_finished(tenant):
+            return lifecycle.drop_tokens(host_name, scope)
+        if tenant["spec"].get("schedulingGates"):
+            return []
+        body = self.to_host(tenant, scope)
+        mounted = [Ensure(*item) for item in _mounted(tenant)]
+        return [*lifecycle.tokens(tenant, host_name, scope), *mounted, Create("host", self.api, body)]
+
+    def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """What may fail for a reason of the tenant's (a change that the host refuses) comes after what may
+        not wait: deletion, binding and the status."""
+        tenant_going, host_going = is_deleting(tenant), is_deleting(host)
+        running = not (tenant_going or host_going)
+        actions: list[Action] = []
+        if tenant_going:
+            actions += lifecycle.end_host(host, lifecycle.grace_of(tenant))
+        elif running:
+            actions += lifecycle.bind(tenant, host)
+        to_host = changes.host_changes(tenant, host, scope, running=running)
+        if back := status.to_tenant(tenant, host, scope, settled=running and not to_host):
+            actions.append(back)
+        actions += to_host
+        if running and not status.is_finished(host):
+            actions += lifecycle.tokens(tenant, host["metadata"]["name"], scope)
+        if host_going and not tenant_going:  # evicted, drained: its controller replaces it at once
+            grace = lifecycle.grace_of(host)
+            actions.append(Delete("tenant", self.api, key_of(tenant), uid_of(tenant), grace))
+        return actions
+
+    def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
+        return lifecycle.unschedulable(tenant, message, now, reason)
+
+    def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
+        return messages.to_tenant(str(error), tenant, scope)
+
+    def to_host(self, tenant: Obj, scope: Scope) -> Obj:
+        return spec.host_pod(tenant, scope)
+
+
+def _mounted(tenant: Obj) -> list[Item]:
+    """The objects that have to be on the host for this pod; in one order, so that plans compare."""
+    return [Item(plural, key) for plural, key in sorted(references(tenant)) if plural in _MOUNTED]

@@ -1,0 +1,31 @@
+"""Secrets that pods refer to. Those with the tokens of a pod are the pod's, see syncer/resources/pods.py."""
+
+from syncer.core import apis
+from syncer.core.objects import Obj
+from syncer.core.referenced import is_referenced
+from syncer.core.resource import Resource
+from syncer.core.scope import Scope
+
+# Types whose only meaning is which keys they must hold. Any other becomes Opaque, for on the host it might
+# act: a service account token would be filled with a token of the host, a bootstrap token would let nodes
+# join.
+_PASSIVE = {
+    "Opaque",
+    "kubernetes.io/basic-auth",
+    "kubernetes.io/dockercfg",
+    "kubernetes.io/dockerconfigjson",
+    "kubernetes.io/ssh-auth",
+    "kubernetes.io/tls",
+}
+
+
+class Secrets(Resource):
+    api = apis.SECRETS
+    tenant_owned = ("data", "immutable")
+
+    def wanted(self, tenant: Obj, scope: Scope) -> bool:
+        return is_referenced(self.name, tenant, scope)
+
+    def to_host(self, tenant: Obj, scope: Scope) -> Obj:
+        kind = tenant.get("type", "Opaque")
+        return super().to_host(tenant, scope) | {"type": kind if kind in _PASSIVE else "Opaque"}

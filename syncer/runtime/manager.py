@@ -1,0 +1,181 @@
+"""One syncer: stores and informers for every resource, the queue between them and the workers, and who may
+write.
+
+Workers run only while this replica leads and after every informer has listed once: a plan that saw half of a
+cluster would delete the other half.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from syncer.core.actions import Side
+from syncer.core.objects import Obj
+from syncer.core.resource import Index, Item, Resource
+from syncer.core.scope import Scope
+from syncer.kube.client import Client
+from syncer.runtime.controller import Controller
+from syncer.runtime.executor import Executor, NotLeaderError
+from syncer.runtime.informer import Informer, Source
+from syncer.runtime.leadership import Leadership
+from syncer.runtime.metrics import Metrics
+from syncer.runtime.recorder import Recorder
+from syncer.runtime.store import Change, Store, Stores
+from syncer.runtime.workqueue import ClosedError, Lane, WorkQueue
+
+_log = logging.getLogger(__name__)
+_DRAIN_LIMIT = 4.0  # seconds; the pod's grace period is longer
+
+
+class Parts(NamedTuple):
+    """What a manager is made of; `scope` without its readers, which are the manager's own stores."""
+
+    clients: dict[Side, Client]
+    resources: Sequence[Resource]
+    scope: Scope
+    leadership: Leadership
+    metrics: Metrics
+    wall: Callable[[], float]
+    workers: int
+
+
+class Manager:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.metrics = parts.metrics
+        self.queue: WorkQueue[Item] = WorkQueue()
+        self.stores: dict[Side, Stores] = {"tenant": Stores(), "host": Stores()}
+        self.scope = parts.scope.reading(self.stores["tenant"], self.stores["host"])
+        self.informers = [
+            self._informer(resource, side, selector)
+            for resource in parts.resources
+            for side, selector in resource.watches.items()
+        ]
+        executor = Executor(parts.clients, self.stores, parts.metrics, parts.leadership.held, parts.wall)
+        self.controller = Controller(
+            {resource.name: resource for resource in parts.resources},
+            self.queue,
+            executor,
+            Recorder(executor, parts.clients["tenant"], parts.wall),
+            parts.metrics,
+            self.scope,
+            parts.wall,
+        )
+
+    @property
+    def in_step(self) -> bool:
+        """Whether every store is complete."""
+        return all(informer.in_step for informer in self.informers)
+
+    def lagging(self) -> list[str]:
+        """The informers that are not in step, each as `tenant pods`."""
+        return [
+            f"{informer.source.side} {informer.source.api.plural}"
+            for informer in self.informers
+            if not informer.in_step
+        ]
+
+    def measure(self) -> None:
+        """Brings the gauges up to date, for somebody who is about to read them."""
+        metrics = self.metrics
+        metrics.leader.set(self._parts.leadership.held())
+        for lane in Lane:
+            metrics.depth.labels(lane.name.lower()).set(self.queue.depth(lane))
+        for informer in self.informers:
+            labels = (informer.source.side, informer.source.api.plural)
+            metrics.objects.labels(*labels).set(len(informer.store))
+            metrics.in_step.labels(*labels).set(informer.in_step)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then what is being written is finished, and the lease given back."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(informer.run(), name=f"{informer.source.side} {informer.source.api.plural}")
+                for informer in self.informers
+            ]
+            tasks.append(group.create_task(self._parts.leadership.run(), name="leadership"))
+            lead = group.create_task(self._lead(), name="lead")
+            await stop.wait()
+            _log.info("draining")
+            self.queue.close()
+            await asyncio.wait({lead}, timeout=_DRAIN_LIMIT)
+            lead.cancel()
+            tasks[-1].cancel()
+            await self._parts.leadership.release()
+            for task in tasks:
+                task.cancel()
+
+    async def _lead(self) -> None:
+        """Works whenever this replica leads, until the queue is closed."""
+        closing = self.queue.closing
+        for informer in self.informers:
+            await _first(informer.listed.wait(), closing.wait())
+        leadership = self._parts.leadership
+        while not closing.is_set():
+            if leadership.held():
+                await _first(self._work(), self._deposed())
+            else:
+                leadership.changed.clear()
+                await _first(leadership.changed.wait(), closing.wait())
+
+    async def _work(self) -> None:
+        """All workers; returns when the queue is closed and they have finished, or the lead is lost."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._parts.workers):
+                    group.create_task(self.controller.work(), name=f"worker {number}")
+        except* (NotLeaderError, ClosedError):
+            pass
+
+    async def _deposed(self) -> None:
+        leadership = self._parts.leadership
+        while leadership.held():
+            leadership.changed.clear()
+            await leadership.changed.wait()
+
+    def _informer(self, resource: Resource, side: Side, selector: str) -> Informer:
+        scope = self.scope
+        indexes = {
+            name: functools.partial(_indexed, function, scope)
+            for name, function in resource.indexes.get(side, {}).items()
+        }
+        store = Store(indexes)
+        self.stores[side].add(resource.api, store)
+        namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
+        source = Source(side, resource.api, namespace, selector.format(tenant=scope.name))
+        informer = Informer(self._parts.clients[side], source, store)
+        store.on_change = functools.partial(self._changed, resource, informer)
+        return informer
+
+    def _changed(self, resource: Resource, informer: Informer, change: Change) -> None:
+        lane = Lane.RESYNC if informer.listing else Lane.FRESH
+        for obj in change:
+            if obj is not None:
+                for item in resource.items(informer.source.side, obj, self.scope):
+                    self.queue.add(item, lane)
+
+
+def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:
+    return function(obj, scope)
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Returns when one of them does; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await _cancel(task)
+
+
+async def _cancel(task: asyncio.Future[Any]) -> None:
+    """Ends a task and waits for its end; what it raised is raised here."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if (current := asyncio.current_task()) and current.cancelling():
+            raise

@@ -1,0 +1,114 @@
+"""What one cluster is known to hold: the newest version of each object, and indexes over them.
+
+Informers fill it from lists and watches, the executor from the server's answers to our own writes. Both may
+be late, so an older version never replaces a newer one.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple
+
+from syncer.core.apis import ApiResource
+from syncer.core.objects import Key, Obj, key_of, version_of
+
+IndexFunction = Callable[[Obj], Iterable[Hashable]]
+
+
+class Change(NamedTuple):
+    """`old` is None for what is new, `new` for what is gone."""
+
+    old: Obj | None
+    new: Obj | None
+
+
+class Store:
+    """The objects of one kind on one side. `on_change` hears of every change right after it was made."""
+
+    def __init__(self, indexes: Mapping[str, IndexFunction] | None = None) -> None:
+        self._objects: dict[Key, Obj] = {}
+        self._functions = dict(indexes or {})
+        self._indexes: dict[str, dict[Hashable, dict[Key, Obj]]] = {name: {} for name in self._functions}
+        self.on_change: Callable[[Change], None] = lambda _: None
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, key: Key) -> Obj | None:
+        return self._objects.get(key)
+
+    def objects(self) -> Iterable[Obj]:
+        return self._objects.values()
+
+    def indexed(self, index: str, value: Hashable) -> list[Obj]:
+        """The objects filed under `value`. Raises KeyError for an index that this store has not."""
+        return list(self._indexes[index].get(value, {}).values())
+
+    def put(self, obj: Obj) -> bool:
+        """Whether the object was news: not older than, nor the same as, what is here."""
+        key = key_of(obj)
+        old = self._objects.get(key)
+        if old is not None and version_of(old) >= version_of(obj):
+            return False
+        self._set(key, old, obj)
+        return True
+
+    def remove(self, obj: Obj) -> bool:
+        """After a deletion, whose version `obj` bears; a newer object of the same name stays."""
+        key = key_of(obj)
+        old = self._objects.get(key)
+        if old is None or version_of(old) > version_of(obj):
+            return False
+        self._set(key, old, None)
+        return True
+
+    def forget(self, key: Key, uid: str) -> None:
+        """The server says that there is no such object."""
+        old = self._objects.get(key)
+        if old is not None and old["metadata"]["uid"] == uid:
+            self._set(key, old, None)
+
+    def replace(self, objects: Iterable[Obj], version: int) -> None:
+        """A complete list, as it was at `version`: what it does not hold is gone, unless it came later."""
+        listed = {key_of(obj): obj for obj in objects}
+        for key, old in list(self._objects.items()):
+            if key not in listed and version_of(old) <= version:
+                self._set(key, old, None)
+        for obj in listed.values():
+            self.put(obj)
+
+    def _set(self, key: Key, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            del self._objects[key]
+        else:
+            self._objects[key] = new
+        for name, function in self._functions.items():
+            index = self._indexes[name]
+            before = set(function(old)) if old is not None else set()
+            for value in before:
+                del index[value][key]
+                if not index[value]:
+                    del index[value]
+            if new is not None:
+                for value in function(new):
+                    index.setdefault(value, {})[key] = new
+        self.on_change(Change(old, new))
+
+
+class Stores:
+    """All stores of one cluster: the `Reader` of translation."""
+
+    def __init__(self) -> None:
+        self._stores: dict[ApiResource, Store] = {}
+
+    def add(self, api: ApiResource, store: Store) -> None:
+        self._stores[api] = store
+
+    def of(self, api: ApiResource) -> Store | None:
+        return self._stores.get(api)
+
+    def get(self, api: ApiResource, key: Key) -> Obj | None:
+        store = self._stores.get(api)
+        return store.get(key) if store else None
+
+    def indexed(self, api: ApiResource, index: str, value: Hashable) -> list[Obj]:
+        store = self._stores.get(api)
+        return store.indexed(index, value) if store else []

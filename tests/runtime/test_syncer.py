@@ -1,0 +1,222 @@
+"""The engine between two fake API servers: what holds for every kind, shown by ConfigMaps."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from fakeapi import FakeApi
+from syncing import CONTROL, TENANT, WORK, Cluster, config_map, eventually, settled
+
+from syncer.core.names import host_name
+from syncer.runtime.manager import Manager
+
+
+@pytest_asyncio.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with FakeApi().serve() as tenant, FakeApi().serve() as host:
+        yield Cluster(tenant, host)
+
+
+def writes(api: FakeApi, plural: str = "configmaps") -> list[str]:
+    return [line for line in api.requests if plural in line and not line.startswith("GET")]
+
+
+async def test_creates_updates_and_deletes_follow_the_tenant(cluster: Cluster) -> None:
+    async with cluster.syncer():
+        cluster.tenant.put("configmaps", config_map("a", x="1", y="2"))
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        found = cluster.on_host("configmaps", "a")
+        assert found
+        assert found["data"] == {"x": "1", "y": "2"}
+        assert found["metadata"]["labels"] == {"vcp.dev/tenant": TENANT, "vcp.dev/namespace": "default"}
+        assert found["metadata"]["ownerReferences"][0]["uid"] == "anchor"
+        cluster.tenant.put(
+            "configmaps", (cluster.tenant.find("configmaps", "a", "default") or {}) | {"data": {"x": "3"}}
+        )
+        await eventually(lambda: (cluster.on_host("configmaps", "a") or {})["data"] == {"x": "3"})
+        cluster.tenant.remove("configmaps", "a", "default")
+        await eventually(lambda: cluster.on_host("configmaps", "a") is None)
+
+
+async def test_one_write_each_and_none_when_settled(cluster: Cluster) -> None:
+    for number in range(50):
+        cluster.tenant.put("configmaps", config_map(f"c-{number}", x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: cluster.on_host("configmaps", "c-49"))
+        await settled(cluster, manager)
+        assert len(writes(cluster.host)) == 50
+    cluster.host.requests.clear()
+    async with cluster.syncer("syncer-1") as manager:
+        await eventually(lambda: manager.in_step)
+        await settled(cluster, manager)
+        assert writes(cluster.host) == []
+        assert writes(cluster.tenant, "events") == []
+
+
+async def test_drift_and_deletions_of_the_time_between_are_carried_out(cluster: Cluster) -> None:
+    for name in ("drifts", "goes", "vanishes"):
+        cluster.tenant.put("configmaps", config_map(name, x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: cluster.on_host("configmaps", "vanishes"))
+        await settled(cluster, manager)
+    drifted = cluster.on_host("configmaps", "drifts")
+    assert drifted
+    cluster.host.put("configmaps", drifted | {"data": {"x": "other"}})
+    cluster.tenant.remove("configmaps", "goes", "default")
+    cluster.host.remove("configmaps", host_name(TENANT, "default", "vanishes"), WORK)
+    async with cluster.syncer():
+        await eventually(lambda: (cluster.on_host("configmaps", "drifts") or {})["data"] == {"x": "1"})
+        await eventually(lambda: cluster.on_host("configmaps", "goes") is None)
+        await eventually(lambda: cluster.on_host("configmaps", "vanishes"))
+
+
+async def test_an_object_of_our_name_without_marks_is_never_adopted(cluster: Cluster) -> None:
+    name = host_name(TENANT, "default", "a")
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": WORK}}
+    cluster.host.put("configmaps", theirs | {"data": {"own": "1"}})
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer():
+        await eventually(lambda: [key for key in cluster.tenant.objects if key.plural == "events"])
+    assert (cluster.on_host("configmaps", "a") or {})["data"] == {"own": "1"}
+    (event,) = [obj for key, obj in cluster.tenant.objects.items() if key.plural == "events"]
+    assert event["reason"] == "HostRefused"
+    assert "not this tenant's" in event["message"]
+    assert event["involvedObject"]["name"] == "a"
+
+
+async def test_another_uid_is_another_object(cluster: Cluster) -> None:
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        await settled(cluster, manager)
+    first = (cluster.on_host("configmaps", "a") or {})["metadata"]["uid"]
+    cluster.tenant.remove("configmaps", "a", "default")
+    cluster.tenant.put("configmaps", config_map("a", x="2"))
+    async with cluster.syncer():
+        await eventually(lambda: (cluster.on_host("configmaps", "a") or {"data": 0})["data"] == {"x": "2"})
+    assert (cluster.on_host("configmaps", "a") or {})["metadata"]["uid"] != first
+
+
+async def test_the_workload_namespace_holds_nothing_of_others(cluster: Cluster) -> None:
+    """Host objects without our marks, or of another tenant, are not even looked at."""
+    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": WORK}}
+    foreign["metadata"] |= {"labels": {"vcp.dev/tenant": "rival", "vcp.dev/namespace": "default"}}  # type: ignore[operator]
+    cluster.host.put("configmaps", foreign)
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        await settled(cluster, manager)
+    assert cluster.host.find("configmaps", "other", WORK)
+
+
+@pytest.mark.parametrize("side", ["tenant", "host"])
+@pytest.mark.parametrize(
+    ("match", "code"),
+    [("GET", 0), ("GET", 429), ("GET", 500), ("POST", 0), ("POST", 409), ("POST", 503), ("configmaps", 401)],
+)
+async def test_it_converges_after_a_failure(cluster: Cluster, side: str, match: str, code: int) -> None:
+    api = cluster.tenant if side == "tenant" else cluster.host
+    for _ in range(3):
+        api.fail_next(match, code, headers={"Retry-After": "0"} if code == 429 else None)
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer():
+        await eventually(lambda: cluster.on_host("configmaps", "a"), 15)
+        cluster.tenant.remove("configmaps", "a", "default")
+        await eventually(lambda: cluster.on_host("configmaps", "a") is None, 15)
+
+
+@pytest.mark.parametrize("side", ["tenant", "host"])
+async def test_a_forgotten_history_is_listed_again(cluster: Cluster, side: str) -> None:
+    api = cluster.tenant if side == "tenant" else cluster.host
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        for number in range(3):
+            api.drop_watches()
+            cluster.tenant.put("configmaps", config_map(f"c-{number}", x="1"))
+            api.compact()
+            await eventually(lambda name=f"c-{number}": cluster.on_host("configmaps", name))  # type: ignore[misc]
+        mine = [informer for informer in manager.informers if informer.source.side == side]
+        await eventually(lambda: any(informer.relists > 1 for informer in mine))
+
+
+async def test_truncated_events_do_no_harm(cluster: Cluster) -> None:
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        cluster.tenant.truncate_next = True
+        cluster.tenant.put("configmaps", config_map("a", x="1"))
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+
+
+async def test_a_tenant_that_is_away_is_no_deletion(cluster: Cluster) -> None:
+    """Watches break and every request fails: the host objects stay, and what changed meanwhile follows."""
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        await settled(cluster, manager)
+        cluster.tenant.down = True
+        cluster.tenant.drop_watches()
+        cluster.host.requests.clear()
+        await eventually(lambda: any(informer.failures > 2 for informer in manager.informers))
+        assert writes(cluster.host) == []
+        cluster.tenant.put("configmaps", config_map("b", x="1"))
+        cluster.tenant.compact()
+        cluster.tenant.down = False
+        await eventually(lambda: cluster.on_host("configmaps", "b"), 15)
+        assert cluster.on_host("configmaps", "a")
+
+
+async def test_a_syncer_that_starts_without_the_tenant_deletes_nothing(cluster: Cluster) -> None:
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        await settled(cluster, manager)
+    cluster.tenant.down = True
+    cluster.host.requests.clear()
+    async with cluster.syncer() as manager:
+        await eventually(lambda: any(informer.failures > 2 for informer in manager.informers))
+        assert writes(cluster.host) == []
+        assert "tenant configmaps" in manager.lagging()
+
+
+async def test_only_one_replica_writes_and_the_other_takes_over(cluster: Cluster) -> None:
+    async with cluster.syncer("one") as first:
+        await eventually(lambda: cluster.host.find("leases", "syncer", CONTROL))
+        async with cluster.syncer("two") as second:
+            await eventually(lambda: second.in_step and first.in_step)
+            cluster.tenant.put("configmaps", config_map("a", x="1"))
+            await eventually(lambda: cluster.on_host("configmaps", "a"))
+            assert b"vcp_syncer_leader 0.0" in _scraped(second)
+            assert b"vcp_syncer_leader 1.0" in _scraped(first)
+            lease = cluster.host.find("leases", "syncer", CONTROL)
+            assert lease
+            # Somebody else holds the lease: the first one must stop before the next renewal is over.
+            stolen = lease | {"spec": lease["spec"] | {"holderIdentity": "two"}}
+            cluster.host.put("leases", stolen)
+            await eventually(lambda: b"vcp_syncer_leader 1.0" in _scraped(second), 10)
+            await eventually(lambda: b"vcp_syncer_leader 0.0" in _scraped(first), 10)
+            cluster.tenant.put("configmaps", config_map("b", x="1"))
+            await eventually(lambda: cluster.on_host("configmaps", "b"))
+
+
+async def test_a_drain_gives_the_lease_back_within_its_time(cluster: Cluster) -> None:
+    loop = asyncio.get_running_loop()
+    async with cluster.syncer("one") as manager:
+        await eventually(lambda: cluster.host.find("leases", "syncer", CONTROL))
+        await eventually(lambda: manager.in_step)
+        started = loop.time()
+    assert loop.time() - started < 5
+    assert (cluster.host.find("leases", "syncer", CONTROL) or {})["spec"]["holderIdentity"] == ""
+
+
+async def test_writes_per_object_are_counted(cluster: Cluster) -> None:
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("configmaps", config_map("a", x="1"))
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        text = manager.metrics.text()
+        assert b'vcp_syncer_writes_per_object_per_minute{resource="configmaps",side="host"} 1.0' in text
+        assert b"vcp_syncer_queue_seconds_count" in text
+
+
+def _scraped(manager: Manager) -> bytes:
+    manager.measure()
+    return manager.metrics.text()

@@ -1,0 +1,62 @@
+"""The store: versions, indexes, late lists."""
+
+from typing import Any
+
+from syncer.core.objects import Key
+from syncer.runtime.store import Change, Store
+
+
+def obj(name: str, version: int, uid: str = "u", **labels: str) -> dict[str, Any]:
+    meta = {"namespace": "n", "name": name, "uid": uid, "resourceVersion": str(version), "labels": labels}
+    return {"metadata": meta}
+
+
+def test_an_older_version_never_replaces_a_newer_one() -> None:
+    store = Store()
+    assert store.put(obj("a", 10))
+    assert not store.put(obj("a", 9))  # as text, "9" would be greater
+    assert not store.put(obj("a", 10))
+    assert store.put(obj("a", 100))
+
+
+def test_a_late_deletion_spares_the_object_that_came_after() -> None:
+    store = Store()
+    store.put(obj("a", 12, uid="new"))
+    assert not store.remove(obj("a", 11, uid="old"))
+    assert store.get(Key("n", "a"))
+    assert store.remove(obj("a", 13))
+
+
+def test_a_list_drops_what_it_does_not_hold_unless_that_came_later() -> None:
+    store = Store()
+    for name, version in (("old", 5), ("ours", 20)):
+        store.put(obj(name, version))
+    store.replace([obj("listed", 7)], 10)
+    assert {key.name for key in store._objects} == {"listed", "ours"}
+
+
+def test_indexes_follow_every_change() -> None:
+    store = Store({"app": lambda found: [found["metadata"]["labels"].get("app")]})
+    store.put(obj("a", 1, app="x"))
+    store.put(obj("b", 2, app="x"))
+    assert len(store.indexed("app", "x")) == 2
+    store.put(obj("a", 3, app="y"))
+    assert [found["metadata"]["name"] for found in store.indexed("app", "x")] == ["b"]
+    assert store.indexed("app", "y")[0]["metadata"]["resourceVersion"] == "3"
+    store.remove(obj("a", 4))
+    assert store.indexed("app", "y") == []
+
+
+def test_every_change_is_told_with_what_was_before() -> None:
+    store, told = Store(), list[Change]()
+    store.on_change = told.append
+    store.put(obj("a", 1))
+    store.put(obj("a", 1))
+    store.put(obj("a", 2))
+    store.forget(Key("n", "a"), "other")
+    store.forget(Key("n", "a"), "u")
+    assert [(bool(change.old), bool(change.new)) for change in told] == [
+        (False, True),
+        (True, True),
+        (True, False),
+    ]
