@@ -12,23 +12,31 @@ from syncer.kube import auth, errors
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="syncer", description="Synchronises one tenant cluster with its host, from inside the host."
+        prog="syncer",
+        description="Synchronises one tenant cluster with its host, usually from inside the host.",
     )
     parser.add_argument("--version", action="version", version=version("vcp"))
     parser.add_argument("--settings", type=Path, required=True, help="the file that vcp rendered")
+    parser.add_argument("--kubeconfig", default="", help="the host, for a syncer outside of it")
     arguments = parser.parse_args()
     try:
         read = settings.load(arguments.settings)
         logs.configure(read.log_level, read.log_format)
-        asyncio.run(_run(read))
+        asyncio.run(_run(read, arguments.kubeconfig))
     except (settings.SettingsError, errors.ConfigError) as error:
         sys.exit(f"syncer: {error}")
 
 
-async def _run(read: settings.Settings) -> None:
+async def _run(read: settings.Settings, host: str) -> None:
     stop = asyncio.Event()
     app.stop_on_signals(stop)
-    await app.run(read, auth.in_cluster(), stop)
+    if host:
+        from syncer.kube import kubeconfig  # noqa: PLC0415  in a pod nobody needs it
+
+        access = kubeconfig.find(host)
+    else:
+        access = auth.in_cluster()
+    await app.run(read, access, stop)
 
 
 if __name__ == "__main__":

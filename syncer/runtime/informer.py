@@ -66,6 +66,8 @@ class Informer:
             except errors.GoneError:
                 self._version = ""
                 await asyncio.sleep(random.uniform(0, _FIRST_PAUSE))  # noqa: S311  replicas need not relist at once
+            except errors.RequestTimeoutError:  # half-open, or an API server too young to send bookmarks
+                _log.info("watch was silent", extra=self._fields)
             except errors.KubeError as error:
                 self.failures += 1
                 _log.warning("watch failed", extra=self._fields | {"error": str(error)})

@@ -103,10 +103,15 @@ class FakeApi:
         self._log.clear()
 
     def fail_next(
-        self, match: str, code: int = 0, reason: str = "", headers: Mapping[str, str] | None = None
+        self,
+        match: str,
+        code: int = 0,
+        reason: str = "",
+        headers: Mapping[str, str] | None = None,
+        message: str = "",
     ) -> None:
         """The next request whose "METHOD /path" contains `match` fails; without a code, it breaks off."""
-        failure = StatusError(code, reason, f"injected {code}", headers) if code else None
+        failure = StatusError(code, reason, message or f"injected {code}", headers) if code else None
         self._failures.append((match, failure))
 
     def drop_watches(self) -> None:

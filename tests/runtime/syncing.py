@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fakeapi import FakeApi, Obj
 
 from syncer import resources
+from syncer.core import apis
 from syncer.core.actions import Side
 from syncer.core.names import host_name
 from syncer.core.policy import Nodes
@@ -54,6 +55,11 @@ class Cluster:
                 stop.set()
                 async with asyncio.timeout(10):
                     await task
+
+    async def delete_tenant_pod(self, name: str, grace: int | None = None) -> None:
+        """As a user does."""
+        async with Client(Access(self.tenant.url), timeout=5) as user:
+            await user.delete(apis.PODS, "default", name, grace=grace)
 
     def on_host(self, plural: str, name: str, namespace: str = "default") -> Obj | None:
         return self.host.find(plural, host_name(TENANT, namespace, name), WORK)

@@ -1,0 +1,330 @@
+"""Pods between a tenant API and a host that runs them: lifecycle, status, tokens, refusals, writes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from fakeapi import FakeApi, Obj
+from fakehost import FakeHost
+from podrules import strategic
+from syncing import TENANT, WORK, Cluster, eventually, settled
+
+from syncer.core.names import host_name
+from syncer.core.objects import uid_of
+from syncer.core.pods.tokens import secret_name
+
+
+@pytest_asyncio.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with FakeApi().serve() as tenant, FakeApi().serve() as host:
+        tenant.put("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
+        root = {"name": "kube-root-ca.crt", "namespace": "default"}
+        tenant.put(
+            "configmaps",
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": root, "data": {"ca.crt": "CA"}},
+        )
+        yield Cluster(tenant, host)
+
+
+def a_pod(name: str, **spec: Any) -> Obj:
+    """As the tenant's API server stores it after its service account admission."""
+    mount = {
+        "name": "kube-api-access-x",
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+        "readOnly": True,
+    }
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {
+            "downwardAPI": {
+                "items": [
+                    {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+                ]
+            }
+        },
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}, "generation": 1},
+        "spec": {
+            "containers": [{"name": "main", "image": "web:1", "volumeMounts": [mount]}],
+            "volumes": [{"name": "kube-api-access-x", "projected": {"sources": sources, "defaultMode": 420}}],
+            "serviceAccountName": "default",
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+        }
+        | spec,
+        "status": {"phase": "Pending", "qosClass": "BestEffort"},
+    }
+
+
+def tenant_pod(cluster: Cluster, name: str) -> Obj:
+    return cluster.tenant.find("pods", name, "default") or {"spec": {}, "status": {}, "metadata": {}}
+
+
+def is_running(cluster: Cluster, name: str) -> bool:
+    return bool(tenant_pod(cluster, name)["status"].get("phase") == "Running")
+
+
+def writes(api: FakeApi) -> list[str]:
+    """Without the lease."""
+    return [line for line in api.requests if not line.startswith("GET") and "leases" not in line]
+
+
+async def test_a_pod_runs_and_reports_back_with_few_requests(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        cluster.tenant.put("pods", a_pod("first"))
+        await eventually(lambda: is_running(cluster, "first"))
+        await settled(cluster, manager)
+        cluster.tenant.requests.clear()
+        cluster.host.requests.clear()
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        name = host_name(TENANT, "default", "web")
+        assert sorted(writes(cluster.host)) == [
+            f"POST /api/v1/namespaces/{WORK}/pods",
+            f"POST /api/v1/namespaces/{WORK}/secrets",
+        ]
+        told = writes(cluster.tenant)
+        assert told.count("POST /api/v1/namespaces/default/serviceaccounts/default/token") == 1
+        assert told.count("POST /api/v1/namespaces/default/pods/web/binding") == 1
+        assert 1 <= told.count("PATCH /api/v1/namespaces/default/pods/web/status") <= 2
+        assert len(told) <= 4
+        pod = tenant_pod(cluster, "web")
+        assert pod["spec"]["nodeName"] == "node-1"
+        assert pod["status"]["podIP"] == "10.42.0.9"
+        assert pod["status"]["qosClass"] == "BestEffort"
+        assert cluster.tenant.find("nodes", "node-1")
+        secret = cluster.host.find("secrets", secret_name(name), WORK)
+        assert secret
+        assert secret["metadata"]["labels"]["vcp.dev/tenant"] == TENANT
+        assert cluster.on_host("configmaps", "kube-root-ca.crt")
+        host = cluster.on_host("pods", "web") or {}
+        assert host["spec"]["serviceAccountName"] == "vcp-workload"
+        assert host["spec"]["automountServiceAccountToken"] is False
+
+
+async def test_a_restart_of_the_syncer_writes_nothing(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        for number in range(20):
+            cluster.tenant.put("pods", a_pod(f"web-{number}"))
+        await eventually(lambda: all(is_running(cluster, f"web-{number}") for number in range(20)))
+        await settled(cluster, manager)
+    cluster.tenant.requests.clear()
+    cluster.host.requests.clear()
+    async with cluster.syncer("another") as manager:
+        await eventually(lambda: manager.in_step)
+        await settled(cluster, manager)
+        assert writes(cluster.tenant) == writes(cluster.host) == []
+
+
+async def test_a_deleted_pod_goes_when_the_hosts_has_gone(cluster: Cluster) -> None:
+    host = FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        host.running = False
+        await cluster.delete_tenant_pod("web", 7)
+        await eventually(
+            lambda: (cluster.on_host("pods", "web") or {})["metadata"].get("deletionGracePeriodSeconds") == 7
+        )
+        assert cluster.tenant.find("pods", "web", "default")
+        cluster.host.remove("pods", host_name(TENANT, "default", "web"), WORK)
+        await eventually(lambda: cluster.tenant.find("pods", "web", "default") is None)
+        name = secret_name(host_name(TENANT, "default", "web"))
+        await eventually(lambda: cluster.host.find("secrets", name, WORK) is None)
+        await eventually(lambda: cluster.on_host("configmaps", "kube-root-ca.crt") is None)
+
+
+async def test_a_shorter_grace_follows_and_force_ends_both(cluster: Cluster) -> None:
+    host = FakeHost(cluster.host)
+    async with cluster.syncer():
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        host.running = False
+        for grace in (20, 3):
+            await cluster.delete_tenant_pod("web", grace)
+            await eventually(
+                lambda grace=grace: (
+                    (cluster.on_host("pods", "web") or {})["metadata"].get(  # type: ignore[misc]
+                        "deletionGracePeriodSeconds"
+                    )
+                    == grace
+                )
+            )
+        await cluster.delete_tenant_pod("web", 0)
+        await eventually(lambda: cluster.on_host("pods", "web") is None)
+
+
+async def test_a_pod_that_never_got_a_node_goes_at_once_on_both_sides(cluster: Cluster) -> None:
+    async with cluster.syncer():
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: cluster.on_host("pods", "web"))
+        await cluster.delete_tenant_pod("web")
+        await eventually(lambda: cluster.on_host("pods", "web") is None)
+        assert cluster.tenant.find("pods", "web", "default") is None
+
+
+async def test_a_pod_that_the_host_evicts_is_ended_in_the_tenant(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        cluster.host.remove("pods", host_name(TENANT, "default", "web"), WORK)
+        await eventually(lambda: cluster.tenant.find("pods", "web", "default") is None)
+        assert cluster.on_host("pods", "web") is None
+
+
+async def test_the_same_name_again_waits_for_the_earlier_pod(cluster: Cluster) -> None:
+    host = FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        host.running = False
+        first = (cluster.on_host("pods", "web") or {})["metadata"]["uid"]
+        cluster.tenant.remove("pods", "web", "default")
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(
+            lambda: (cluster.on_host("pods", "web") or {}).get("metadata", {}).get("uid", first) != first
+        )
+        second = cluster.on_host("pods", "web") or {}
+        assert second["metadata"]["annotations"]["vcp.dev/uid"] == uid_of(tenant_pod(cluster, "web"))
+        secret = cluster.host.find("secrets", secret_name(second["metadata"]["name"]), WORK)
+        assert secret
+        assert secret["metadata"]["annotations"]["vcp.dev/uid"] == uid_of(tenant_pod(cluster, "web"))
+
+
+async def test_a_refused_pod_says_why_and_is_not_on_the_host(cluster: Cluster) -> None:
+    container = {"name": "main", "image": "web:1", "securityContext": {"privileged": True}}
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("bad", containers=[container]))
+        await eventually(lambda: [key for key in cluster.tenant.objects if key.plural == "events"])
+        await settled(cluster, manager)
+        (event,) = [obj for key, obj in cluster.tenant.objects.items() if key.plural == "events"]
+        assert event["reason"] == "Refused"
+        assert "spec.containers[0].securityContext.privileged" in event["message"]
+        assert "spec.podSecurity" in event["message"]
+        (condition,) = tenant_pod(cluster, "bad")["status"]["conditions"]
+        assert condition["type"] == "PodScheduled"
+        assert condition["status"] == "False"
+        assert cluster.on_host("pods", "bad") is None
+        cluster.tenant.requests.clear()
+        cluster.tenant.put("pods", tenant_pod(cluster, "bad") | {"x": 1})
+        await settled(cluster, manager)
+        assert writes(cluster.tenant) == []  # it has been said
+
+
+async def test_a_refusal_of_the_host_is_told_and_ends_by_itself(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    message = f'pods "{host_name(TENANT, "default", "web")}" is forbidden: exceeded quota: vcp-quota'
+    for _ in range(2):
+        cluster.host.fail_next(f"POST /api/v1/namespaces/{WORK}/pods", 403, "Forbidden", message=message)
+    async with cluster.syncer():
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+    events = [obj for key, obj in cluster.tenant.objects.items() if key.plural == "events"]
+    (refusal,) = [event for event in events if event["reason"] == "HostRefused"]
+    assert "exceeded quota" in refusal["message"]
+    assert host_name(TENANT, "default", "web") not in refusal["message"]
+
+
+async def test_labels_and_images_follow_into_the_running_pod(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        host = cluster.on_host("pods", "web") or {}
+        injected = {"name": "sidecar", "image": "mesh:1"}
+        changed = strategic(
+            host, {"spec": {"containers": [injected]}, "metadata": {"labels": {"mesh": "on"}}}
+        )
+        cluster.host.put("pods", changed)
+        pod = strategic(
+            tenant_pod(cluster, "web"),
+            {
+                "metadata": {"labels": {"app": None, "new": "1"}},
+                "spec": {"containers": [{"name": "main", "image": "web:2"}]},
+            },
+        )
+        cluster.tenant.put("pods", pod)
+
+        def followed() -> bool:
+            host = cluster.on_host("pods", "web") or {}
+            labels = host["metadata"]["labels"]
+            images = {container["name"]: container["image"] for container in host["spec"]["containers"]}
+            return (
+                images == {"main": "web:2", "sidecar": "mesh:1"}
+                and labels.get("new") == "1"
+                and "app" not in labels
+                and labels.get("mesh") == "on"
+            )
+
+        await eventually(followed)
+        await settled(cluster, manager)
+        cluster.host.requests.clear()
+        await settled(cluster, manager)
+        assert writes(cluster.host) == []
+
+
+async def test_labels_of_the_namespace_reach_running_pods(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        namespace = cluster.tenant.find("namespaces", "default") or {}
+        cluster.tenant.put("namespaces", strategic(namespace, {"metadata": {"labels": {"team": "blue"}}}))
+        await eventually(
+            lambda: (
+                (cluster.on_host("pods", "web") or {})["metadata"]["labels"].get("ns.vcp.dev/team") == "blue"
+            )
+        )
+
+
+async def test_events_of_the_host_show_on_the_tenants_pod(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        name = host_name(TENANT, "default", "web")
+        host = cluster.on_host("pods", "web") or {}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name}.17a", "namespace": WORK},
+            "involvedObject": {
+                "kind": "Pod",
+                "namespace": WORK,
+                "name": name,
+                "uid": host["metadata"]["uid"],
+            },
+            "reason": "Scheduled",
+            "message": f"Successfully assigned {WORK}/{name} to node-1",
+            "type": "Normal",
+            "count": 1,
+            "firstTimestamp": "2036-01-01T00:00:00Z",
+            "lastTimestamp": "2036-01-01T00:00:00Z",
+        }
+        cluster.host.put("events", event)
+        await eventually(lambda: cluster.tenant.find("events", "web.17a", "default"))
+        told = cluster.tenant.find("events", "web.17a", "default") or {}
+        assert told["message"] == "Successfully assigned default/web to node-1"
+        assert told["involvedObject"]["uid"] == tenant_pod(cluster, "web")["metadata"]["uid"]
+        cluster.host.put("events", event | {"count": 2})
+        await eventually(lambda: (cluster.tenant.find("events", "web.17a", "default") or {})["count"] == 2)
+        foreign = event | {"metadata": {"name": "other.1", "namespace": WORK}}
+        foreign["involvedObject"] = event["involvedObject"] | {"uid": "another"}  # type: ignore[operator]
+        cluster.host.put("events", foreign)
+        await settled(cluster, manager)
+        assert not cluster.tenant.find("events", "web.1", "default")
