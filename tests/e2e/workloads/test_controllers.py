@@ -73,7 +73,7 @@ def test_a_daemon_set_has_a_pod_on_each_node_that_the_tenant_sees(place: Place) 
         """As many pods as nodes, each where its tenant pod says; other tests may add a node meanwhile."""
         status = place.get("daemonset", "agent")["status"]
         wanted: int = status.get("desiredNumberScheduled", 0)
-        return 0 < wanted == status.get("numberReady", 0)
+        return 0 < wanted == int(status.get("numberReady", 0))
 
     eventually("a ready pod on each node", rolled_out)
     agents = [host for name, host in place.on_host().items() if name.startswith("agent-")]
@@ -100,7 +100,7 @@ def test_a_job_that_fails_tells_the_exit_code(place: Place) -> None:
 def test_a_cron_job_starts_a_job_each_minute(working: Tenant) -> None:
     def succeeded() -> bool:
         jobs = working.get("jobs", "-n", "default")["items"]
-        return any(job["status"].get("succeeded", 0) > 0 for job in jobs)
+        return "1" in {str(job["status"].get("succeeded")) for job in jobs}
 
     eventually("a job of the schedule", succeeded, seconds=90)
     assert working.get("cronjob", "tick", "-n", "default")["status"]["lastScheduleTime"]

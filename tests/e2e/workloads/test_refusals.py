@@ -1,5 +1,6 @@
 """What the host or the tenant's spec does not allow is said where the tenant looks: on his pod."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -46,10 +47,7 @@ def test_a_full_quota_is_told_and_the_pod_runs_when_there_is_room(place: Place) 
 def test_what_is_not_allowed_is_refused_with_its_field_and_the_key_that_would_allow_it(
     place: Place, name: str, spec: dict[str, Any], field: str, key: str
 ) -> None:
-    refused = pod(
-        name, **{part: dict(value) if isinstance(value, dict) else value for part, value in spec.items()}
-    )
-    place.apply(refused)
+    place.apply(pod(name, **copy.deepcopy(spec)))
     told = eventually("the refusal", lambda: [text for text in place.events(name) if field in text])
     assert key in told[0]
     assert name not in place.on_host()
