@@ -142,8 +142,8 @@ def _read(source: Source) -> bytes:
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Source, key: Source) -> None:
-    """`ssl` takes a client certificate only from files. What is in files stays there, for a container may have
-    no other place to write to; what is not gets a private file that lives for the call."""
+    """`ssl` takes a client certificate only from files. What is in files stays there, for a container may
+    have no other place to write to; what is not gets a private file that lives for the call."""
     if isinstance(certificate, Path) and isinstance(key, Path):
         context.load_cert_chain(certificate, key)
         return

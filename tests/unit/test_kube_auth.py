@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from syncer.kube import auth, errors, kubeconfig
+from vcp import pki
+from vcp.spec import load
 
 CONFIG: dict[str, Any] = {
     "current-context": "one",
@@ -93,6 +96,19 @@ def test_in_a_pod_the_service_account_is_used(tmp_path: Path) -> None:
     assert (access.server, access.namespace) == ("https://[fd00::1]:443", "vcp-a")
     with pytest.raises(errors.ConfigError):
         auth.in_cluster(tmp_path / "none", environ)
+
+
+def test_mounted_certificates_need_nowhere_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod's root file system is read-only."""
+    spec = load("name: a")
+    files = pki.renew({}, pki.request(spec), datetime(2026, 1, 1, tzinfo=UTC)).files
+    for name in ("server-ca.crt", "syncer.crt", "syncer.key"):
+        (tmp_path / name).write_bytes(files[name])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    certificate, key = tmp_path / "syncer.crt", tmp_path / "syncer.key"
+    auth.Credentials(auth.Access("", ca=tmp_path / "server-ca.crt", certificate=certificate, key=key)).tls()
+    with pytest.raises(errors.ConfigError, match="cannot read the TLS credentials"):
+        auth.Credentials(auth.Access("", certificate=certificate, key=files["dns.key"])).tls()
 
 
 def test_plain_kubeconfigs_do_not_import_kubernetes_asyncio() -> None:

@@ -1,0 +1,40 @@
+"""Two tenants that use the same names do not meet."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..conftest import LabUser, eventually
+from ..objects import deployment, pod, web
+from ..tenants.conftest import Tenant, Vcp, new_name
+from .conftest import Place, uid
+from .test_content import config_map, mounted
+
+
+@pytest.fixture
+def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
+    vcp = Vcp(lab, tmp_path)
+    made = Tenant(vcp, new_name())
+    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
+    yield made
+    vcp.run("delete", made.name, "--yes")
+
+
+def test_the_same_names_in_two_tenants_are_different_pods(working: Tenant, neighbour: Tenant) -> None:
+    name = f"e2e-{secrets.token_hex(4)}"
+    here, there = Place(working, name), Place(neighbour, name)
+    for place, colour in ((here, "green"), (there, "red")):
+        same = pod("same", **mounted(settings={"configMap": {"name": "settings"}}))
+        place.apply(config_map("settings", colour=colour), deployment(web("web")), same)
+    for place, colour in ((here, "green"), (there, "red")):
+        place.wait("--for=condition=Ready", "pod/same")
+        place.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        assert place.run("same", "cat", "/settings/colour") == colour
+        assert len(place.on_host()) == 2
+    kept = uid(there.on_host()["same"])
+    working.kubectl("delete", "namespace", name)
+    eventually("nothing left of the one", lambda: not here.on_host())
+    assert uid(there.on_host()["same"]) == kept
+    assert len(there.on_host()) == 2
