@@ -35,10 +35,10 @@ class Patch(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """The claim that there is no such object, or with `uid` none of that uid.
+    """Go on only if the API itself says that there is no such object, or with `uid` none of that uid.
 
-    A store may be late, and a new leader's store may lack what the last leader has made. So whoever deletes
-    because the twin is gone has the API asked first."""
+    A store may be late, and a new leader's store may lack what the last leader has made. So whatever is
+    deleted because its twin is gone comes after this."""
 
     side: Side
     api: ApiResource
@@ -47,15 +47,13 @@ class Absent(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """DELETE of the object with this uid; `grace` in seconds, None for the object's own. `since` is verified
-    before: if it does not hold, nothing is deleted, and the key is looked at again."""
+    """DELETE of the object with this uid; `grace` in seconds, None for the object's own."""
 
     side: Side
     api: ApiResource
     key: Key
     uid: str
     grace: int | None = None
-    since: Absent | None = None
 
 
 class Ensure(NamedTuple):
@@ -102,6 +100,6 @@ class Wait(NamedTuple):
     seconds: float
 
 
-Action = Create | Patch | Delete | Ensure | Tokens | Report | Wait
+Action = Create | Patch | Absent | Delete | Ensure | Tokens | Report | Wait
 
 RENEW = "vcp.dev/renew"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from syncer.core import marks, patches
-from syncer.core.actions import Action, Create, Delete, Patch, Side
+from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
 from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, Obj, is_deleting, key_of, uid_of
+from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core.scope import Scope
 
 Index = Callable[[Obj, Scope], Iterable[Hashable]]
@@ -68,23 +68,32 @@ class Resource:
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         """The four cases. May raise Refused, which becomes an Event on the tenant object."""
-        if tenant is None or not self.wanted(tenant, scope):
+        if tenant is None:
+            return self.unwanted(host, key)
+        if not self.wanted(tenant, scope):
             return self.unwanted(host)
         if host is None:
             return [] if is_deleting(tenant) else self.absent(tenant, scope)
         if not marks.is_owned(host, tenant):  # an earlier object of this name: it has to go first
-            return self.unwanted(host)
+            return self.unwanted(host, key)
         return self.both(tenant, host, scope)
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
         """Whether the tenant object is to be on the host at all."""
         return True
 
-    def unwanted(self, host: Obj | None) -> list[Action]:
-        """The host object has no tenant object (any more)."""
+    def unwanted(self, host: Obj | None, gone: Key | None = None) -> list[Action]:
+        """The host object is not to be there (any more): with `gone`, because the tenant object of this key
+        that it stood for is not."""
         if host is None or is_deleting(host):
             return []
-        return [Delete("host", self.api, key_of(host), uid_of(host))]
+        return [*self.verified(host, gone), Delete("host", self.api, key_of(host), uid_of(host))]
+
+    def verified(self, host: Obj, gone: Key | None) -> list[Action]:
+        """Makes sure that the tenant object which this host object was made for is gone."""
+        if gone is None:
+            return []
+        return [Absent("tenant", self.api, gone, annotations_of(host).get(marks.UID, ""))]
 
     def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
         """There is a tenant object and no host object."""

@@ -56,29 +56,33 @@ class Pods(Resource):
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if tenant is None:
-            return self.unwanted(host) if host else lifecycle.drop_tokens(scope.host_key(key).name, scope)
+            if host is None:
+                return lifecycle.drop_tokens(key, scope)
+            return self.unwanted(host, key)
         if host is None:
             return self.absent(tenant, scope)
         if not marks.is_owned(host, tenant):
-            return self.unwanted(host)
+            return self.unwanted(host, key)
         return self.both(tenant, host, scope)
 
-    def unwanted(self, host: Obj | None) -> list[Action]:
+    def unwanted(self, host: Obj | None, gone: Key | None = None) -> list[Action]:
         """The tenant pod went without waiting for the host's: it was deleted by force, or never bound."""
-        return lifecycle.end_host(host, 0) if host else []
+        ending = lifecycle.end_host(host, 0) if host else []
+        return [*self.verified(host, gone), *ending] if host and ending else []
 
     def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
         """No host pod: not yet, or not any more. A pod that ran once never runs a second time."""
-        host_name = scope.host_key(key_of(tenant)).name
+        key = key_of(tenant)
         if lifecycle.was_on_host(tenant):
-            return [*lifecycle.end_tenant(tenant), *lifecycle.drop_tokens(host_name, scope)]
+            return [*lifecycle.end_tenant(tenant, scope), *lifecycle.drop_tokens(key, scope)]
         if is_deleting(tenant) or status.is_finished(tenant):
-            return lifecycle.drop_tokens(host_name, scope)
+            return lifecycle.drop_tokens(key, scope)
         if tenant["spec"].get("schedulingGates"):
             return []
         body = self.to_host(tenant, scope)
         mounted = [Ensure(*item) for item in _mounted(tenant)]
-        return [*lifecycle.tokens(tenant, host_name, scope), *mounted, Create("host", self.api, body)]
+        tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
+        return [*tokens, *mounted, Create("host", self.api, body)]
 
     def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
         """What may fail for a reason of the tenant's (a change that the host refuses) comes after what may

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Report, Tokens, Wait
+from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Tokens, Wait
 from syncer.core.objects import Obj, key_of
 from syncer.core.refusal import Refused
 from syncer.core.resource import Item, Resource
@@ -125,6 +125,9 @@ class Controller:
                 return
             case Report():
                 await self._recorder.report(action)
+                return
+            case Absent():
+                await self._executor.absent(action)
                 return
             case Wait():
                 self._queue.add_after(item, action.seconds, Lane.RESYNC)

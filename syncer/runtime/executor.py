@@ -6,8 +6,9 @@ leads.
 
 import asyncio
 from base64 import b64encode
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from syncer.kube.requests import Request
 from syncer.runtime.metrics import Metrics, Target
 from syncer.runtime.store import Stores
 
+_RECENT = 5.0  # seconds, longer than a watch takes to bring what has been written
 RENEW_AT = 0.8  # of a token's life, as the kubelet does
 
 
@@ -35,6 +37,22 @@ class NameTakenError(Exception):
         super().__init__(f"the host has a {api.kind} {key} that is not this tenant's")
 
 
+class _Recent:
+    """Uids of the last seconds."""
+
+    def __init__(self) -> None:
+        self._added: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, uid: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._added[uid] = now
+        while next(iter(self._added.values())) < now - _RECENT:
+            self._added.popitem(last=False)
+
+    def is_in(self, uid: str) -> bool:
+        return self._added.get(uid, float("-inf")) > asyncio.get_running_loop().time() - _RECENT
+
+
 @dataclass(frozen=True)
 class Executor:
     """`clients` and `stores` by side; `wall` gives seconds since the epoch."""
@@ -44,10 +62,14 @@ class Executor:
     metrics: Metrics
     held: Callable[[], bool]
     wall: Callable[[], float]
+    parts_made: _Recent = field(default_factory=_Recent)
+    """Objects of which a part (`pods/binding`) was made: the answer does not hold them, so no store knows."""
 
     async def create(self, action: Create) -> None:
         """Raises NameTakenError, or the API's refusal as a KubeError."""
         side, api, obj, subresource = action
+        if subresource and self.parts_made.is_in(uid_of(obj)):
+            return  # the watch has not brought it yet
         namespace, name = key_of(obj)
         request = requests.create(
             api, namespace, obj, name=name if subresource else "", subresource=subresource
@@ -59,7 +81,9 @@ class Executor:
                 raise
             await self._adopt(action, error)
         else:
-            if not subresource:
+            if subresource:
+                self.parts_made.add(uid_of(obj))
+            else:
                 self._store(side, api, answer)
 
     async def patch(self, action: Patch) -> None:
@@ -85,9 +109,7 @@ class Executor:
         self._store(action.side, action.api, answer)
 
     async def delete(self, action: Delete) -> None:
-        """An object that is gone already is as good as deleted. Raises ConflictError if the twin is there."""
-        if action.since:
-            await self._verify(action.since)
+        """An object that is gone already is as good as deleted."""
         propagation: requests.Propagation = "Background"
         request = requests.delete(
             action.api, *action.key, uid=action.uid, grace=action.grace, propagation=propagation
@@ -101,7 +123,8 @@ class Executor:
         if "deletionTimestamp" in answer.get("metadata", {}):
             self._store(action.side, action.api, answer)
 
-    async def _verify(self, claim: Absent) -> None:
+    async def absent(self, claim: Absent) -> None:
+        """Raises ConflictError if the object is there; then the store has it."""
         try:
             there = await self._send(claim.side, claim.api, "get", requests.get(claim.api, *claim.key))
         except errors.NotFoundError:

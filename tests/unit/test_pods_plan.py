@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from syncer.core import apis, marks
-from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Report, Tokens
+from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Tokens
 from syncer.core.objects import Key, Obj
 from syncer.core.pods import lifecycle, metadata
 from syncer.core.policy import Policy
@@ -39,6 +39,11 @@ def plan(tenant: Obj | None, host: Obj | None, scope: Scope | None = None) -> li
 
 def end_tenant(grace: int = 0) -> Delete:
     return Delete("tenant", apis.PODS, KEY, UID, grace)
+
+
+# What a late store cannot be trusted with.
+NO_HOST_POD = Absent("host", apis.PODS, HOST_KEY)
+NO_TENANT_POD = Absent("tenant", apis.PODS, KEY, UID)
 
 
 def end_host(grace: int = 0) -> Delete:
@@ -176,7 +181,8 @@ def test_a_tenant_pod_held_by_a_finalizer_is_deleted_once_and_ends_failed() -> N
 def test_a_vanished_pod_with_finalizers_is_a_disruption() -> None:
     tenant, _ = running()
     tenant["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
-    status, end = plan(tenant, None)
+    verified, status, end = plan(tenant, None)
+    assert verified == NO_HOST_POD
     assert isinstance(status, Patch)
     assert [c["type"] for c in status.body["status"]["conditions"]] == ["DisruptionTarget"]
     assert end == end_tenant()
@@ -186,13 +192,13 @@ def test_a_vanished_pod_with_finalizers_is_a_disruption() -> None:
 def test_a_host_pod_that_vanished_takes_the_tenant_pod_along(phase: str) -> None:
     tenant, _ = running()
     tenant["status"]["phase"] = phase
-    assert plan(tenant, None) == [end_tenant()]
+    assert plan(tenant, None) == [NO_HOST_POD, end_tenant()]
 
 
 def test_a_tenant_pod_deleted_by_force_takes_the_host_pod_along() -> None:
     _, host = running()
-    assert plan(None, host) == [end_host(0)]
-    assert plan(None, deleting(host, 30)) == [end_host(0)]
+    assert plan(None, host) == [NO_TENANT_POD, end_host(0)]
+    assert plan(None, deleting(host, 30)) == [NO_TENANT_POD, end_host(0)]
     assert plan(None, deleting(host, 0)) == []
 
 
@@ -223,7 +229,7 @@ def test_an_unbound_pod_being_deleted_waits_for_the_host_pod_only() -> None:
 def test_an_earlier_pod_of_the_name_goes_first_and_nothing_else_happens() -> None:
     tenant, host = running()
     tenant["metadata"]["uid"] = NEW_UID
-    assert plan(tenant, host) == [end_host(0)]
+    assert plan(tenant, host) == [NO_TENANT_POD, end_host(0)]
     assert plan(tenant, deleting(host, 0)) == []
 
 

@@ -7,7 +7,7 @@ and goes after the host's, and each deletion is passed on with its grace.
 from typing import Any
 
 from syncer.core import apis, marks
-from syncer.core.actions import RENEW, Action, Create, Delete, Ensure, Patch, Tokens, Wait
+from syncer.core.actions import RENEW, Absent, Action, Create, Delete, Ensure, Patch, Tokens, Wait
 from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core.pods.status import is_finished
 from syncer.core.pods.tokens import secret_name, token_requests
@@ -58,7 +58,7 @@ def end_host(host: Obj, grace: int | None) -> list[Action]:
     return [Delete("host", apis.PODS, key_of(host), uid_of(host), grace)]
 
 
-def end_tenant(tenant: Obj) -> list[Action]:
+def end_tenant(tenant: Obj, scope: Scope) -> list[Action]:
     """The host pod is gone for good: the tenant pod goes at once, whatever grace it had.
 
     One with finalizers stays and has to be seen as ended: a Job with a pod failure policy waits for a final
@@ -74,7 +74,9 @@ def end_tenant(tenant: Obj) -> list[Action]:
         actions.append(_status(tenant, status))
     if not (is_deleting(tenant) and grace_of(tenant) == 0):
         actions.append(Delete("tenant", apis.PODS, key_of(tenant), uid_of(tenant), 0))
-    return actions
+    if is_deleting(tenant):  # it would go anyway
+        return actions
+    return [Absent("host", apis.PODS, scope.host_key(key_of(tenant))), *actions]
 
 
 def unschedulable(tenant: Obj, message: str, now_rfc3339: str, reason: str = "HostRefused") -> Patch | None:
@@ -143,9 +145,10 @@ def _secret(tenant: Obj, key: Key, scope: Scope) -> Obj:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
 
 
-def drop_tokens(host_name: str, scope: Scope) -> list[Action]:
-    """No pod mounts the Secret any more."""
-    key = Key(scope.namespace, secret_name(host_name))
+def drop_tokens(pod: Key, scope: Scope) -> list[Action]:
+    """Neither side has the pod any more, so nobody mounts the Secret."""
+    host = scope.host_key(pod)
+    key = Key(host.namespace, secret_name(host.name))
     secret = scope.host.get(apis.SECRETS, key)
     if secret is None or is_deleting(secret):
         return []

@@ -1,5 +1,6 @@
 """Whatever is killed, both sides agree afterwards: nothing twice, nothing missing, nothing left over."""
 
+import contextlib
 import json
 import random
 import secrets
@@ -84,10 +85,8 @@ def _live_shortly(syncer: OwnSyncer, tenant: Tenant, until: list[str]) -> int:
     lives = 0
     while done.poll() is None:
         syncer.start()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             done.wait(KILL_EVERY)
-        except subprocess.TimeoutExpired:
-            pass
         syncer.kill()
         lives += 1
     assert done.returncode == 0, done.communicate()[1].decode()

@@ -48,10 +48,9 @@ def _pods(pods: dict[Key, Obj], hosts: list[Obj]) -> list[str]:
         if host["metadata"]["annotations"]["vcp.dev/uid"] != pod["metadata"]["uid"]:
             found.append(f"host pod of {key} is of an earlier uid")
         for field in ("phase", "podIP", "hostIP"):
-            if pod["status"].get(field) != host["status"].get(field):
-                found.append(
-                    f"pod {key}: {field} is {pod['status'].get(field)}, on the host {host['status'].get(field)}"
-                )
+            here, there = pod["status"].get(field), host["status"].get(field)
+            if here != there:
+                found.append(f"pod {key}: {field} is {here}, on the host {there}")
         if _ready(pod) != _ready(host):
             found.append(f"pod {key}: Ready differs")
         if _images(pod) != _images(host):
