@@ -79,9 +79,7 @@ def test_a_syncer_killed_every_two_seconds_ends_a_rollout_right(
 def _live_shortly(syncer: OwnSyncer, tenant: Tenant, until: list[str]) -> int:
     """Starts and kills the syncer until the command has succeeded; how often."""
     command = ["nsenter", f"--net={tenant.vcp.lab.lab.namespace}", "kubectl", "--context", tenant.context]
-    done = subprocess.Popen(
-        [*command, *until], env=tenant.vcp.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    done = subprocess.Popen([*command, *until], env=tenant.vcp.environment, stdout=subprocess.DEVNULL)
     lives = 0
     while done.poll() is None:
         syncer.start()
@@ -89,7 +87,7 @@ def _live_shortly(syncer: OwnSyncer, tenant: Tenant, until: list[str]) -> int:
             done.wait(KILL_EVERY)
         syncer.kill()
         lives += 1
-    assert done.returncode == 0, done.communicate()[1].decode()
+    assert done.returncode == 0, " ".join(until)
     return lives
 
 
