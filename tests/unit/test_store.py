@@ -27,6 +27,17 @@ def test_a_late_deletion_spares_the_object_that_came_after() -> None:
     assert store.remove(obj("a", 13))
 
 
+def test_an_answer_that_the_watch_has_overtaken_brings_nothing_back() -> None:
+    store = Store()
+    store.put(obj("a", 1))
+    store.remove(obj("a", 3))
+    assert not store.put(obj("a", 2))
+    assert not store.put(obj("a", 3)), "the answer to the deletion itself bears its version"
+    assert store.put(obj("a", 4)), "made anew"
+    store.remove(obj("b", 9))  # gone before it was ever seen
+    assert not store.put(obj("b", 8))
+
+
 def test_a_list_drops_what_it_does_not_hold_unless_that_came_later() -> None:
     store = Store()
     for name, version in (("old", 5), ("ours", 20)):
