@@ -102,6 +102,7 @@ class Informer:
             elif event.type != "BOOKMARK":
                 self.store.put(_trimmed(event.object))
             self._version = event.object["metadata"]["resourceVersion"]
+            self.store.progress = int(self._version)
 
 
 def _trimmed(obj: Obj) -> Obj:

@@ -13,9 +13,6 @@ from syncer.core.objects import Key, Obj, key_of, version_of
 IndexFunction = Callable[[Obj], Iterable[Hashable]]
 
 
-_REMEMBERED = 1024  # an answer is overtaken by the watch for milliseconds
-
-
 class Change(NamedTuple):
     """`old` is None for what is new, `new` for what is gone."""
 
@@ -28,9 +25,9 @@ class Store:
 
     def __init__(self, indexes: Mapping[str, IndexFunction] | None = None) -> None:
         self._objects: dict[Key, Obj] = {}
-        # At which version a key was last seen to go: what a slow answer says of an earlier time must not
-        # bring it back, for no watch event would take it away again.
-        self._gone: dict[Key, int] = {}
+        self.progress = 0
+        """The version up to which the watch has told everything. What is not here by then is gone: a slow
+        answer from before must not bring it back, for no event would take it away again."""
         self._functions = dict(indexes or {})
         self._indexes: dict[str, dict[Hashable, dict[Key, Obj]]] = {name: {} for name in self._functions}
         self.on_change: Callable[[Change], None] = lambda _: None
@@ -52,20 +49,19 @@ class Store:
         """Whether the object was news: not older than, nor the same as, what is here."""
         key = key_of(obj)
         old = self._objects.get(key)
-        known = self._gone.get(key, -1) if old is None else version_of(old)
+        known = self.progress if old is None else version_of(old)
         if known >= version_of(obj):
             return False
         self._set(key, old, obj)
         return True
 
     def remove(self, obj: Obj) -> bool:
-        """After a deletion, whose version `obj` bears; a newer object of the same name stays."""
+        """After a deletion that the watch told, whose version `obj` bears; a newer object of the name
+        stays."""
+        self.progress = max(self.progress, version_of(obj))
         key = key_of(obj)
         old = self._objects.get(key)
-        if old is not None and version_of(old) > version_of(obj):
-            return False
-        self._remember(key, version_of(obj))
-        if old is None:
+        if old is None or version_of(old) > version_of(obj):
             return False
         self._set(key, old, None)
         return True
@@ -74,22 +70,18 @@ class Store:
         """The server says that there is no such object."""
         old = self._objects.get(key)
         if old is not None and old["metadata"]["uid"] == uid:
-            self._remember(key, version_of(old))
             self._set(key, old, None)
 
     def replace(self, objects: Iterable[Obj], version: int) -> None:
         """A complete list, as it was at `version`: what it does not hold is gone, unless it came later."""
         listed = {key_of(obj): obj for obj in objects}
+        self.progress = 0
         for key, old in list(self._objects.items()):
             if key not in listed and version_of(old) <= version:
                 self._set(key, old, None)
         for obj in listed.values():
             self.put(obj)
-
-    def _remember(self, key: Key, version: int) -> None:
-        self._gone[key] = max(version, self._gone.pop(key, -1))
-        if len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        self.progress = version
 
     def _set(self, key: Key, old: Obj | None, new: Obj | None) -> None:
         if new is None:
