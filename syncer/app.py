@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from syncer import resources
-from syncer.core import apis
+from syncer.core import apis, marks
 from syncer.core.objects import uid_of
 from syncer.core.scope import Scope
 from syncer.kube import auth, errors
@@ -48,7 +48,9 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
         metrics.build.labels(version("vcp")).set(1)
         scope = _scope(settings, await _anchor(host, settings.workload_namespace, stop))
         identity = os.environ.get("POD_NAME") or socket.gethostname()
-        leadership = Leadership(host, settings.namespace, identity)
+        # By these `vcp delete` finds it in a namespace that stays.
+        labels = {"app.kubernetes.io/part-of": "vcp", marks.TENANT: settings.tenant}
+        leadership = Leadership(host, settings.namespace, identity, labels=labels)
         parts = Parts(
             {"tenant": tenant, "host": host},
             resources.registry(settings.nodes),

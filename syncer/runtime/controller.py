@@ -6,6 +6,7 @@ the tenant.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
@@ -141,8 +142,9 @@ class Controller:
         if item.resource not in self._resources:
             return
         if not self._queue.claim(item):
-            async with asyncio.timeout(_ENSURE_LIMIT):
-                await self._running[item].wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENSURE_LIMIT):
+                    await self._running[item].wait()
             return
         await self._claimed(item, 0.0)
 

@@ -9,7 +9,7 @@ predecessor is dead.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,10 +35,11 @@ class Leadership:
         namespace: str,
         identity: str,
         *,
+        labels: Mapping[str, str] | None = None,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client, self._namespace, self.identity = client, namespace, identity
-        self._wall = wall
+        self._labels, self._wall = dict(labels or {}), wall
         self._until = float("-inf")  # loop time until which we may write
         self._seen: tuple[Any, float] = (None, float("-inf"))  # another's renewal, and when we first saw it
         self.changed = asyncio.Event()
@@ -115,9 +116,12 @@ class Leadership:
         }
         if current is not None and old.get("holderIdentity") != self.identity:
             spec |= {"acquireTime": now, "leaseTransitions": spec["leaseTransitions"] + 1}
-        metadata = current["metadata"] if current else {"name": NAME, "namespace": self._namespace}
+        metadata = current["metadata"] if current else self._metadata()
         lease = {"apiVersion": apis.LEASES.api_version, "kind": apis.LEASES.kind}
         return lease | {"metadata": metadata, "spec": spec}
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"name": NAME, "namespace": self._namespace, "labels": self._labels}
 
     def _set(self, until: float) -> None:
         was = self._until > float("-inf")

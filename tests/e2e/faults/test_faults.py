@@ -1,14 +1,12 @@
 """Whatever is killed, both sides agree afterwards: nothing twice, nothing missing, nothing left over."""
 
 import contextlib
-import json
 import random
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,43 +14,13 @@ from labkit import images
 
 from ..conftest import ROOT, LabUser, eventually
 from ..objects import deployment, pod
-from ..tenants.conftest import Tenant, Vcp, new_name
+from ..tenants.conftest import Tenant
+from .conftest import agree, apply
 from .killing import OwnSyncer, kill_containers
-from .twins import differences
 
 KILL_EVERY = 2.0
 CHAOS_SECONDS = 180.0
 SETTLED_WITHIN = 180.0
-
-
-def apply(tenant: Tenant, obj: dict[str, Any], *, check: bool = True) -> None:
-    tenant.kubectl("-n", "default", "apply", "-f", "-", stdin=json.dumps(obj), check=check)
-
-
-def agree(tenant: Tenant) -> bool:
-    """Whether both sides agree, once the tenant answers at all."""
-    if tenant.kubectl("get", "--raw", "/readyz", check=False).returncode:
-        return False
-    found = differences(tenant)
-    if found:
-        print("\n".join(found[:5]))
-    return not found
-
-
-@pytest.fixture
-def made(lab: LabUser, tmp_path: Path) -> Iterator[Callable[[], Tenant]]:
-    """Makes throwaway tenants."""
-    vcp = Vcp(lab, tmp_path)
-    names = []
-
-    def make() -> Tenant:
-        names.append(new_name())
-        vcp.run("create", names[-1], "--distro", "k8s", "--ephemeral")
-        return Tenant(vcp, names[-1])
-
-    yield make
-    for name in names:
-        vcp.run("delete", name, "--yes", "--no-wait")
 
 
 @pytest.mark.timeout(600)

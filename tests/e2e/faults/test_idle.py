@@ -1,0 +1,58 @@
+"""A settled system is quiet: no write, to either side, however long one waits."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ..conftest import eventually
+from ..objects import deployment, pod
+from ..tenants.conftest import Tenant
+from .conftest import agree, apply
+
+IDLE_SECONDS = 300.0
+_WRITES = re.compile(
+    r'^vcp_syncer_requests_total\{(.*verb="(?:create|patch|delete).*)\} (\S+)$', re.MULTILINE
+)
+
+
+def writes(tenant: Tenant) -> dict[str, float]:
+    """The syncer's own count, by side, verb, resource and answer."""
+    (syncer,) = tenant.host_pods("syncer")
+    path = f"/api/v1/namespaces/{tenant.namespace}/pods/{syncer['metadata']['name']}:8080/proxy/metrics"
+    text = tenant.vcp.lab.kubectl("get", "--raw", path)
+    return {labels: float(count) for labels, count in _WRITES.findall(text)}
+
+
+@pytest.mark.timeout(600)
+def test_five_idle_minutes_cost_no_write(made: Callable[[], Tenant]) -> None:
+    tenant = made()
+    name = f"web-{secrets.token_hex(3)}"
+    volume = {"volumes": [{"name": "c", "configMap": {"name": name, "optional": True}}]}
+    mount = {"container": {"volumeMounts": [{"name": "c", "mountPath": "/c"}]}}
+    apply(tenant, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "1"}})
+    apply(tenant, deployment(pod(name, **volume, **mount), replicas=4))
+    refused = pod(f"{name}-refused", container={"securityContext": {"privileged": True}})
+    apply(tenant, refused)
+    tenant.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+    eventually("both sides agree", lambda: agree(tenant))
+    before = _steady(tenant)
+    time.sleep(IDLE_SECONDS)
+    assert writes(tenant) == before
+
+
+def _steady(tenant: Tenant) -> dict[str, float]:
+    """The counts once they have stood still for five seconds: Events come some seconds after their cause."""
+    seen, since = writes(tenant), time.monotonic()
+
+    def still() -> bool:
+        nonlocal seen, since
+        now = writes(tenant)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > 5
+
+    eventually("quiet", still)
+    return seen
