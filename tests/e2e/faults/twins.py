@@ -42,7 +42,7 @@ def _pods(pods: dict[Key, Obj], hosts: list[Obj]) -> list[str]:
     for key, pod in pods.items():
         host = twins.get(key)
         if host is None:
-            if pod["status"].get("phase") not in _FINISHED:
+            if pod["status"].get("phase") not in _FINISHED and not _is_refused(pod):
                 found.append(f"pod {key} is not on the host")
             continue
         if host["metadata"]["annotations"]["vcp.dev/uid"] != pod["metadata"]["uid"]:
@@ -59,6 +59,10 @@ def _pods(pods: dict[Key, Obj], hosts: list[Obj]) -> list[str]:
         if not labels.items() <= host["metadata"]["labels"].items():
             found.append(f"pod {key}: labels differ")
     return found
+
+
+def _is_refused(pod: Obj) -> bool:
+    return any(one.get("reason") == "Refused" for one in pod["status"].get("conditions") or ())
 
 
 def _ready(pod: Obj) -> str:
