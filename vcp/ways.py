@@ -17,7 +17,7 @@ from vcp.errors import HostError
 Obj = Mapping[str, Any]
 
 SERVICE = "api"
-_PROBE_LIMIT = 1.5  # seconds; an address that cannot be reached is mostly silent
+_PROBE_LIMIT = 3.0  # seconds; an address that cannot be reached is mostly silent
 
 
 class Way(NamedTuple):

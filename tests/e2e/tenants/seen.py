@@ -21,8 +21,9 @@ def objects(lab: LabUser, namespace: str) -> list[dict[str, Any]]:
 
 
 def versions(lab: LabUser, *namespaces: str) -> Versions:
-    """The resourceVersion of every object of the namespaces, and theirs."""
-    found = [obj for namespace in namespaces for obj in objects(lab, namespace)]
+    """The resourceVersion of every object of the namespaces, and theirs, but not of leases: their holders
+    renew them all the time."""
+    found = [obj for namespace in namespaces for obj in objects(lab, namespace) if obj["kind"] != "Lease"]
     found += [lab.get("namespace", namespace) for namespace in namespaces]
     return {
         (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj["metadata"][
