@@ -22,7 +22,7 @@ class ServingTls:
     def context(self) -> ssl.SSLContext:
         """Raises OSError if there is nothing to serve with."""
         try:
-            version = [auth.version(file) for file in self._files]
+            version = [auth.file_version(file) for file in self._files]
             if self._context is None or version != self._version:
                 self._context, self._version = self._load(), version
         except OSError as error:
