@@ -122,11 +122,11 @@ class Wire:
 
     async def _readable(self) -> None:
         ready = asyncio.Event()
-        self._loop.add_reader(self._socket, ready.set)
+        self._loop.add_reader(self._socket.fileno(), ready.set)
         try:
             await ready.wait()
         finally:
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._socket.fileno())
 
     async def _flush(self) -> None:
         async with self._sending:

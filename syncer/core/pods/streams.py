@@ -4,6 +4,7 @@ A tenant's API server asks as the kubelet's own API has it (pkg/kubelet/server),
 subresources of pods. Only parameters that are known go through.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -25,6 +26,9 @@ _LOGGED = (
     "limitBytes",
     "stream",
 )
+
+_NAME = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""A DNS subdomain (RFC 1123), which all names here are: anything else might lead to another path."""
 
 Query = Mapping[str, Sequence[str]]
 
@@ -100,7 +104,7 @@ def parse(target: str) -> StreamRequest | None:
     root, name, *parts = path.split("/") if path.count("/") > 1 else ("/", "")
     kind = _KINDS.get(name)
     values = [unquote(part) for part in parts]
-    if root or kind is None or not all(values):
+    if root or kind is None or not all(_NAME.fullmatch(value) for value in values):
         return None
     names = _names(kind.subresource, values)
     if names is None:
