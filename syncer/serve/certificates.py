@@ -4,7 +4,7 @@ import logging
 import ssl
 from pathlib import Path
 
-from syncer.kube import auth
+from syncer.kube import auth, errors
 
 _log = logging.getLogger(__name__)
 
@@ -20,14 +20,14 @@ class ServingTls:
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Raises OSError if there is nothing to serve with."""
+        """Raises ConfigError if there is nothing to serve with."""
         try:
             version = [auth.file_version(file) for file in self._files]
             if self._context is None or version != self._version:
                 self._context, self._version = self._load(), version
         except OSError as error:
             if self._context is None:
-                raise
+                raise errors.ConfigError(f"no certificate to serve with: {error}") from error
             _log.warning("serving certificate not read", extra={"error": str(error)})
         return self._context
 
