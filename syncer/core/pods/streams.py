@@ -34,7 +34,7 @@ Query = Mapping[str, Sequence[str]]
 
 
 def _of_log(query: Query) -> dict[str, Sequence[str]]:
-    """`stream=All` is the default, and an error to API servers without the feature PodLogsQuerySplitStreams."""
+    """`stream=All` is the default, and an error to servers without the feature PodLogsQuerySplitStreams."""
     known = {name: query[name] for name in _LOGGED if name in query}
     return {name: values for name, values in known.items() if (name, values) != ("stream", ["All"])}
 
