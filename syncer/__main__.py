@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import resource
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from syncer import app, logs, settings
 from syncer.kube import auth, errors
+
+_FILES = 16384
 
 
 def main() -> None:
@@ -22,9 +25,18 @@ def main() -> None:
     try:
         read = settings.load(arguments.settings)
         logs.configure(read.log_level, read.log_format)
+        _allow_files(_FILES)
         asyncio.run(_run(read, arguments.kubeconfig))
     except (settings.SettingsError, errors.ConfigError) as error:
         sys.exit(f"syncer: {error}")
+
+
+def _allow_files(wanted: int) -> None:
+    """Each stream takes two file descriptors, and many hosts allow 1,024 until somebody asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _run(read: settings.Settings, host: str) -> None:

@@ -18,7 +18,9 @@ from syncer.kube.client import Client
 from syncer.runtime.leadership import Leadership
 from syncer.runtime.manager import Manager, Parts
 from syncer.runtime.metrics import Metrics
-from syncer.serve import probes
+from syncer.serve import kubelet, probes
+from syncer.serve.certificates import ServingTls
+from syncer.serve.sight import Sight
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -66,7 +68,13 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
             manager.measure()
             return metrics.text()
 
-        async with probes.serving(settings.probe_port, manager.lagging, exposition):
+        endpoint = kubelet.Kubelet(
+            ServingTls(Path(settings.pki)), Sight(manager.scope, tenant, host), metrics.streams
+        )
+        async with (
+            probes.serving(settings.probe_port, manager.lagging, exposition),
+            endpoint.serving(settings.kubelet_port, stop),
+        ):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
             await manager.run(stop)
     _log.info("stopped")

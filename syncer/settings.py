@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: str
     """URL of the tenant's API."""
     pki: str = "/etc/vcp/pki"
-    """The folder with server-ca.crt, syncer.crt and syncer.key."""
+    """The folder with server-ca.crt, client-ca.crt, syncer.{crt,key} and syncer-serving.{crt,key}."""
     api_address: str = ""
     dns_address: str = ""
     """The ClusterIPs of the host Services `api` and `dns`."""
@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["json", "text"] = "json"
     probe_port: int = 8080
     """Plain HTTP for the kubelet's probes and for metrics: /healthz, /readyz, /metrics."""
+    kubelet_port: int = 10250
+    """Where the tenant's API server asks for logs, exec, attach and port-forward."""
     workers: int = 32
     """How many keys are worked on at once."""
 

@@ -85,7 +85,7 @@ class Credentials:
         """The same context until a file behind it changes, because connections are pooled by context."""
         sources = (self.access.ca, self._identity.certificate, self._identity.key)
         try:
-            version = tuple(_version(source) for source in sources)
+            version = tuple(file_version(source) for source in sources)
             if self._tls is None or self._tls[0] != version:
                 self._tls = (version, _context(self.access, self._identity))
         except (OSError, ssl.SSLError) as error:
@@ -114,8 +114,8 @@ class Credentials:
         return self._token
 
 
-def _version(source: Source | None) -> object:
-    """Differs when the source's content may have changed."""
+def file_version(source: Source | None) -> object:
+    """Differs when the source's content may have changed. Raises OSError."""
     if not isinstance(source, Path):
         return source
     stat = source.stat()

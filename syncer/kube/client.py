@@ -58,7 +58,7 @@ class Client:
         self, access: auth.Access, *, timeout: float = 30.0, attempts: int = 4, connections: int = 32
     ) -> None:
         self.access = access
-        self._credentials = auth.Credentials(access)
+        self.credentials = auth.Credentials(access)
         self._timeout = timeout
         self._attempts = attempts
         self._connections = connections
@@ -181,7 +181,7 @@ class Client:
     def _pause(self, request: Request, error: errors.KubeError, attempt: int) -> float | None:
         """Seconds to wait before the request is sent again; None if it must not be."""
         if isinstance(error, errors.UnauthorizedError):
-            return 0.0 if self._credentials.renewable and attempt == 1 else None
+            return 0.0 if self.credentials.renewable and attempt == 1 else None
         if isinstance(error, errors.ApiError):
             return error.retry_after if error.retryable else None
         harmless = isinstance(error, errors.UnreachableError) or request.repeatable
@@ -190,9 +190,9 @@ class Client:
     async def _prepare(self) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
         if self._session is None:
             raise RuntimeError("the client is used outside its `async with`")
-        options: dict[str, Any] = {"headers": await self._credentials.headers()}
+        options: dict[str, Any] = {"headers": await self.credentials.headers()}
         if self.access.server.startswith("https:"):
-            options["ssl"] = self._credentials.tls()
+            options["ssl"] = self.credentials.tls()
             options["server_hostname"] = self.access.server_name or None
         if self.access.proxy:
             options["proxy"] = self.access.proxy
@@ -219,7 +219,7 @@ class Client:
                     extra={"method": request.method, "path": request.path, "status": response.status},
                 )
                 if response.status == 401:
-                    self._credentials.renew()
+                    self.credentials.renew()
                 if response.status >= 300:
                     body = await response.read()
                     raise errors.from_response(response.status, response.headers, body, datetime.now(UTC))

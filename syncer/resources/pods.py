@@ -6,7 +6,7 @@ from typing import ClassVar
 from syncer.core import apis, marks
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
 from syncer.core.objects import Key, Obj, is_deleting, key_of, uid_of
-from syncer.core.pods import changes, lifecycle, messages, spec, status
+from syncer.core.pods import changes, lifecycle, messages, spec, status, streams
 from syncer.core.pods.references import references
 from syncer.core.resource import SYNCED, Index, Item, Resource, Rule
 from syncer.core.scope import Scope
@@ -42,9 +42,10 @@ class Pods(Resource):
     }
 
     def rules(self) -> tuple[Rule, ...]:
-        """Token Secrets are this resource's own; the kubelet endpoint's rights are stated where it is."""
+        """Token Secrets are this resource's own, and so are streams: whoever has pods has their logs."""
         live = (Rule(self.api, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize"))
-        return (Rule(self.api, SYNCED), *live, Rule(apis.SECRETS, SYNCED))
+        streamed = (Rule(self.api, verbs, sub) for sub, verbs in streams.RIGHTS.items())
+        return (Rule(self.api, SYNCED), *live, *streamed, Rule(apis.SECRETS, SYNCED))
 
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
         yield from super().items(side, obj, scope)

@@ -91,6 +91,9 @@ class Metrics:
         )
         self.refused = Counter(f"{prefix}refused", "Objects refused.", ("resource", "by"), registry=registry)
         self.tokens = Counter(f"{prefix}tokens", "Tokens asked for.", ("kind",), registry=registry)
+        self.streams = Gauge(
+            f"{prefix}streams", "Logs, exec and the like that are open.", ("kind",), registry=registry
+        )
         self.writes = WriteRates()
         registry.register(self.writes)
 

@@ -83,5 +83,6 @@ def _settings(spec: Spec, api_address: str, dns_address: str) -> str:
         pods=spec.sync.pods,
         nodes=spec.sync.nodes,
         probe_port=layout.PROBE_PORT,
+        kubelet_port=layout.KUBELET_PORT,
     )
     return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"

@@ -1,0 +1,156 @@
+"""The kubelet of every tenant Node: logs, exec, attach and port-forward of its pods, and nothing else.
+
+Only the tenant's API server is let in, by its certificate. Why so: docs/decisions/0015-kubelet-endpoint.md.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+import h11
+from prometheus_client import Gauge
+
+from syncer.core.objects import uid_of
+from syncer.core.pods import messages, streams
+from syncer.core.pods.streams import StreamRequest
+from syncer.serve.certificates import ServingTls
+from syncer.serve.hostpods import HostPods
+from syncer.serve.http import Http, Refused
+from syncer.serve.relay import follow, tunnel
+from syncer.serve.sight import Sight
+from syncer.serve.wire import Wire
+
+_log = logging.getLogger(__name__)
+_CLIENT = ("system:apiserver", "system:masters")  # how kube-apiserver and k3s name their kubelet client
+_HEAD_LIMIT = 10.0  # seconds for the TLS handshake, and for the head of the request
+_GOODBYE = 2.0  # seconds for the peer to have read an answer
+_DRAIN = 2.0  # seconds that streams get to end by themselves
+_STREAMS = 1000  # a bound for file descriptors: each takes two
+
+
+class Kubelet:
+    """Serves connections; `open_streams` is the gauge of what is open, by kind."""
+
+    def __init__(self, tls: ServingTls, sight: Sight, open_streams: Gauge) -> None:
+        self._tls, self._sight, self._gauge = tls, sight, open_streams
+        self._host = HostPods(sight.host.credentials)
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def serving(self, port: int, stop: asyncio.Event) -> AsyncIterator[int]:
+        """Listens until `stop` is set, and ends what is left after the body; yields the port."""
+        self._tls.context()
+        listener = _listener(port)
+        accepting = asyncio.create_task(self._accept(listener), name="kubelet endpoint")
+        closing = asyncio.create_task(_close(accepting, listener, stop), name="kubelet endpoint closes")
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            closing.cancel()
+            accepting.cancel()
+            await asyncio.wait([closing, accepting])
+            listener.close()
+            if self._connections:
+                await asyncio.wait(self._connections, timeout=_DRAIN)
+            for task in self._connections:
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+                wire = Wire(connection)
+            except OSError as error:  # out of file descriptors, or a client that is gone already
+                _log.warning("connection not accepted", extra={"error": str(error)})
+                await asyncio.sleep(0.1)
+                continue
+            task = asyncio.create_task(self._connection(wire), name="kubelet connection")
+            self._connections.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("connection failed", exc_info=error)
+
+    async def _connection(self, wire: Wire) -> None:
+        try:
+            async with asyncio.timeout(_HEAD_LIMIT):
+                await wire.secure(self._tls.context())
+            await self._serve(wire)
+            async with asyncio.timeout(_GOODBYE):  # closed at once, what was sent last might be lost
+                await wire.write_eof()
+                await wire.wait_end()
+        except (OSError, TimeoutError, h11.ProtocolError) as error:
+            _log.debug("connection broke", extra={"error": repr(error)})
+        finally:
+            wire.close()
+
+    async def _serve(self, wire: Wire) -> None:
+        http = Http(wire, h11.SERVER)
+        try:
+            async with asyncio.timeout(_HEAD_LIMIT):
+                head = await http.next()
+                if not isinstance(head, h11.Request):
+                    return
+                while not isinstance(event := await http.next(), h11.EndOfMessage):
+                    if isinstance(event, h11.Data):
+                        raise Refused(400, "no request has a body here")
+            self._admit(wire)
+            await self._dispatch(http, head)
+        except Refused as refused:
+            await http.answer(refused.status, refused.text + "\n")
+        except h11.RemoteProtocolError as error:
+            await http.answer(error.error_status_hint, "not understood\n")
+
+    def _admit(self, wire: Wire) -> None:
+        """That the client CA signed is not enough: it signs for the tenant's users too."""
+        subject, (name, group) = wire.subject(), _CLIENT
+        if subject.get("commonName") != {name} or group not in subject.get("organizationName", ()):
+            raise Refused(403, "this certificate is not that of the API server")
+
+    async def _dispatch(self, http: Http, head: h11.Request) -> None:
+        target, method = head.target.decode(), head.method.decode()
+        if target.partition("?")[0] == "/healthz":
+            await http.answer(200, "ok")
+            return
+        request = streams.parse(target)
+        if request is None:
+            raise Refused(404, "404 page not found")
+        if method not in request.methods:
+            raise Refused(405, "this method is not allowed here")
+        if len(self._connections) > _STREAMS:
+            raise Refused(429, "too many streams are open")
+        with self._gauge.labels(request.subresource).track_inprogress():
+            await self._stream(http, head, request)
+
+    async def _stream(self, http: Http, head: h11.Request, request: StreamRequest) -> None:
+        tenant, host = await self._sight.find(request)
+        target = request.target(self._sight.scope.host_key(request.pod))
+        try:
+            await (tunnel if request.is_upgraded else follow)(http, head, self._host, target)
+        except Refused as refused:
+            text = messages.to_tenant(refused.text, tenant, self._sight.scope, uid_of(host))
+            raise Refused(refused.status, text) from refused
+
+
+async def _close(accepting: asyncio.Task[None], listener: socket.socket, stop: asyncio.Event) -> None:
+    """A syncer that is about to end leaves new connections to the other replicas at once."""
+    await stop.wait()
+    accepting.cancel()
+    await asyncio.wait([accepting])
+    listener.close()
+
+
+def _listener(port: int) -> socket.socket:
+    """On all addresses of both families, where the machine has both."""
+    try:
+        listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+    except (OSError, ValueError):
+        listener = socket.create_server(("", port), backlog=512)
+    listener.setblocking(False)
+    return listener
