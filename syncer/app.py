@@ -1,6 +1,7 @@
 """Puts a syncer together from its settings and runs it until it is told to stop."""
 
 import asyncio
+import base64
 import logging
 import os
 import signal
@@ -98,7 +99,15 @@ def _scope(settings: Settings, anchor: str) -> Scope:
         cluster_domain=settings.cluster_domain,
         pod_security=settings.pod_security,
         policy=settings.pods,
+        services=settings.services,
+        network=settings.network,
+        webhook_ca=_authority(settings),
     )
+
+
+def _authority(settings: Settings) -> str:
+    """Whom the tenant's API server is to trust for the webhook."""
+    return base64.b64encode((Path(settings.pki) / "server-ca.crt").read_bytes()).decode()
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from syncer.core.policy import Nodes, PodSecurity, Policy
+from syncer.core.policy import Network, Nodes, PodSecurity, Policy, Services
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: str
     """URL of the tenant's API."""
     pki: str = "/etc/vcp/pki"
-    """The folder with server-ca.crt, syncer.crt and syncer.key."""
+    """The folder with server-ca.crt, and syncer and syncer-serving, each as .crt and .key."""
     api_address: str = ""
     dns_address: str = ""
     """The ClusterIPs of the host Services `api` and `dns`."""
@@ -26,10 +26,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pod_security: PodSecurity = "baseline"
     pods: Policy = Policy()
     nodes: Nodes = Nodes()
+    services: Services = Services()
+    network: Network = Network()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     probe_port: int = 8080
     """Plain HTTP for the kubelet's probes and for metrics: /healthz, /readyz, /metrics."""
+    webhook_port: int = 8443
     workers: int = 32
     """How many keys are worked on at once."""
 

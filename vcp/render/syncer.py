@@ -6,6 +6,7 @@ import msgspec
 
 from syncer import resources as kinds
 from syncer import settings
+from syncer.core.policy import Network
 from syncer.core.resource import Resource
 from vcp import __version__, layout
 from vcp.distros import pod as parts
@@ -82,6 +83,9 @@ def _settings(spec: Spec, api_address: str, dns_address: str) -> str:
         pod_security=spec.pod_security,
         pods=spec.sync.pods,
         nodes=spec.sync.nodes,
+        services=spec.sync.services,
+        network=Network(allow=spec.network.allow, deny=spec.network.deny),
+        webhook_port=layout.WEBHOOK_PORT,
         probe_port=layout.PROBE_PORT,
     )
     return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
