@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from syncer.runtime.leadership import Leadership
 from syncer.runtime.manager import Manager, Parts
 from syncer.runtime.metrics import Metrics
 from syncer.serve import probes
+from syncer.serve.webhook import Webhook, serving
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -65,7 +67,11 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
             manager.measure()
             return metrics.text()
 
-        async with probes.serving(settings.probe_port, manager.lagging, exposition):
+        webhook = Webhook(host, lambda: dataclasses.replace(scope, now=time.time()))
+        async with (
+            probes.serving(settings.probe_port, manager.lagging, exposition),
+            serving(settings.webhook_port, Path(settings.pki), webhook),
+        ):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
             await manager.run(stop)
     _log.info("stopped")
