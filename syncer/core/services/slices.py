@@ -86,9 +86,20 @@ def _ranges(cidrs: tuple[str, ...]) -> Sequence[_Range]:
 
 
 def _is_outside(address: _Address, network: Network) -> bool:
-    """Whether pods may talk to it as a part of the world outside of the host cluster."""
-    return any(address in one for one in _ranges(network.allow)) and not any(
-        address in one for one in _ranges(network.deny)
+    """Whether the tenant's pods may talk to it as to the world outside of the host cluster: as in their
+    network policy, an allowed block loses what is denied within it."""
+    denied = [one for one in _ranges(network.deny) if address in one]
+    return any(
+        address in block and not any(_is_within(one, block) for one in denied)
+        for block in _ranges(network.allow)
+    )
+
+
+def _is_within(inner: _Range, outer: _Range) -> bool:
+    return (
+        inner.version == outer.version
+        and inner.prefixlen > outer.prefixlen
+        and inner.network_address in outer
     )
 
 

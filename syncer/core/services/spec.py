@@ -72,7 +72,7 @@ def host_spec(tenant: Obj, scope: Scope) -> Obj:
     if selector := theirs.get("selector"):
         spec["selector"] = {**selector, **marks.labels(scope.name, key_of(tenant))}
     if is_headless(tenant):
-        spec["clusterIP"] = "None"
+        spec |= {field: theirs[field] for field in ("clusterIP", "clusterIPs") if field in theirs}
     return spec
 
 

@@ -214,9 +214,7 @@ def test_a_balancers_address_is_shown_until_the_type_changes(place: Place) -> No
 
 
 def test_slices_by_hand_lead_to_the_tenants_own_pods_only(place: Place) -> None:
-    place.apply(
-        pod("client"), web("web"), {**service("by-hand"), "spec": {"ports": service("x")["spec"]["ports"]}}
-    )
+    place.apply(pod("client"), web("web"), without_selector("by-hand"))
     place.wait("--for=condition=Ready", "pod/client", "pod/web")
     own = place.get("pod", "web")["status"]["podIP"]
     foreign = place.lab.get("-n", "kube-system", "pods")["items"][0]["status"]["podIP"]
