@@ -45,12 +45,11 @@ class Webhook:
     async def review(self, request: Obj) -> Answer:
         """The response to an AdmissionRequest (admission.k8s.io/v1)."""
         answer: Answer = {"uid": request["uid"], "allowed": True}
-        service, scope = request.get("object") or {}, self._scope()
         if request.get("operation") != "CREATE" or request.get("dryRun"):
             return answer
-        if not admission.needs_answer(service, scope):
+        service, scope, key = request["object"], self._scope(), admission.key_of(request)
+        if key is None or not admission.needs_answer(service, scope):
             return answer
-        key = Key(request["namespace"], service["metadata"]["name"])
         try:
             wanted = admission.pending(service, key, scope.now, scope)
             async with asyncio.timeout(_LIMIT):

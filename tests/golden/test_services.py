@@ -13,8 +13,9 @@ import yaml
 
 from syncer.core import policy
 from syncer.core.actions import Action, Create, Try
-from syncer.core.objects import key_of
+from syncer.core.objects import Obj, key_of
 from syncer.core.refusal import Refused
+from syncer.core.scope import Scope
 from syncer.resources.services import Services
 from tests.golden.test_manifests import expect
 from tests.golden.test_pods import _Readable
@@ -32,19 +33,39 @@ def told(action: Action, part: str = "") -> dict[str, Any]:
     return {"create on the host": action.obj[part] if part else action.obj}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_a_tenant_service_becomes(case: Path) -> None:
+def read(case: Path) -> tuple[Obj, Scope]:
     tenant = yaml.safe_load((case / "tenant.yaml").read_text())
     file = case / "scope.yaml"
     fields = yaml.safe_load(file.read_text()) if file.exists() else {}
-    services = msgspec.convert(fields.get("services", {}), policy.Services)
+    return tenant, scope(tenant, services=msgspec.convert(fields.get("services", {}), policy.Services))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_a_tenant_service_becomes(case: Path) -> None:
+    tenant, made = read(case)
     try:
-        plan = Services().plan(key_of(tenant), tenant, None, scope(tenant, services=services))
+        plan = Services().plan(key_of(tenant), tenant, None, made)
         outcome = [told(action) for action in plan]
     except Refused as refused:
         outcome = [{"refused": str(problem)} for problem in refused.problems]
     text = yaml.dump(outcome, Dumper=_Readable, sort_keys=False, width=1000, allow_unicode=True)
     expect(case / "plan.yaml", text)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_the_host_made_of_it_is_settled(case: Path) -> None:
+    tenant, made = read(case)
+    try:
+        plan = Services().plan(key_of(tenant), tenant, None, made)
+    except Refused:
+        return
+    for action in plan:
+        assert isinstance(action, Create | Try)
+        first = action.first if isinstance(action, Try) else action
+        assert isinstance(first, Create)
+        host = {**first.obj, "metadata": {**first.obj["metadata"], "uid": "host"}}
+        if case.name != "moving":
+            assert Services().plan(key_of(tenant), tenant, host, made) == []
 
 
 def test_cases_are_found() -> None:

@@ -103,6 +103,8 @@ async def test_dry_runs_nameless_headless_and_external_names_leave_nothing(clust
             request(a_service(), dryRun=True),
             request(a_service(), operation="UPDATE"),
             request(nameless),
+            request(a_service("../../nodes/x")),
+            request(a_service(), namespace="../x"),
             request(a_service(clusterIP="None")),
             request(a_service(type="ExternalName", externalName="example.com")),
         ):

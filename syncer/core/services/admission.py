@@ -3,6 +3,7 @@
 Why so: docs/decisions/0014-services.md.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ PATH = "/services"
 PORT = 8443
 SYNCER = "vcp:syncer"  # the user that the syncer is in the tenant
 _SECONDS = 5
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ALLOTTED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
 
@@ -62,10 +64,18 @@ def configuration(scope: Scope) -> Obj:
     }
 
 
+def key_of(request: Obj) -> Key | None:
+    """The Service that an AdmissionRequest is about; None if it has no name that a Service may have. A
+    `generateName` is completed after admission, and no host Service can be made for a name that nobody
+    knows."""
+    names = (request.get("namespace"), request["object"]["metadata"].get("name"))
+    namespace, name = (text if isinstance(text, str) and _LABEL.fullmatch(text) else "" for text in names)
+    return Key(namespace, name) if namespace and name else None
+
+
 def needs_answer(service: Obj, scope: Scope) -> bool:
-    """Whether the host has anything to allot. A `generateName` is completed after admission, and no host
-    Service can be made for a name that nobody knows."""
-    if not service["metadata"].get("name") or is_headless(service):
+    """Whether the host has anything to allot."""
+    if is_headless(service):
         return False
     return type_of(service) != "ExternalName" or scope.services.external_names
 

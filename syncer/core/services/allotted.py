@@ -16,7 +16,7 @@ from syncer.core import apis, marks, patches
 from syncer.core.actions import Action, Create, Patch, Report, Try
 from syncer.core.objects import Obj, annotations_of, key_of, uid_of
 from syncer.core.scope import Scope
-from syncer.core.services.spec import OWNED, host_annotations, host_service, host_spec
+from syncer.core.services.spec import OWNED, host_annotations, host_service, host_spec, listed
 
 _ADDRESS = ("clusterIP", "clusterIPs")
 _PORT = "healthCheckNodePort"
@@ -82,8 +82,8 @@ def to_tenant(tenant: Obj, host: Obj) -> list[Action]:
 
 def meant(tenant: Obj) -> Obj | None:
     """A tenant Service in the middle of its move as its owner knows it; None if it is not moving."""
-    saved = annotations_of(tenant).get(marks.MOVING)
-    if saved is None or tenant["spec"].get("externalName") != NOWHERE:
+    saved, spec = annotations_of(tenant).get(marks.MOVING), tenant["spec"]
+    if saved is None or (spec.get("type"), spec.get("externalName")) != ("ExternalName", NOWHERE):
         return None
     try:
         spec = msgspec.json.decode(saved, type=dict[str, Any])
@@ -105,8 +105,7 @@ def moved_to(tenant: Obj, host: Obj) -> Patch:
 def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
     """Annotations to change: a pending Service becomes this tenant Service's; those listed by the policy."""
     there = annotations_of(host)
-    listed = {key: there[key] for key in scope.services.annotations if key in there}
-    changes: dict[str, Any] = patches.merge_patch(listed, host_annotations(tenant, scope))
+    changes = patches.merge_patch(listed(there, scope), host_annotations(tenant, scope))
     if marks.PENDING in there:
         changes |= {marks.PENDING: None, marks.UID: uid_of(tenant)}
     return changes

@@ -7,7 +7,7 @@ some on names and addresses that are not the tenant's to give away.
 from collections.abc import Iterator
 
 from syncer.core import apis, marks
-from syncer.core.objects import Key, Obj, annotations_of, key_of
+from syncer.core.objects import Key, Labels, Obj, annotations_of, key_of
 from syncer.core.refusal import Problem, Refused
 from syncer.core.resource import new_host_object
 from syncer.core.scope import Scope
@@ -77,10 +77,14 @@ def host_spec(tenant: Obj, scope: Scope) -> Obj:
 
 
 def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
-    """Those of the tenant's that the policy lists; a reserved one never."""
-    annotations = annotations_of(tenant)
-    listed = (key for key in scope.services.annotations if key in annotations)
-    return {key: annotations[key] for key in listed if not marks.is_reserved(key)}
+    """Those of the tenant's that the policy lists."""
+    return listed(annotations_of(tenant), scope)
+
+
+def listed(annotations: Labels, scope: Scope) -> dict[str, str]:
+    """Those that the policy lists; a reserved one never."""
+    keys = (key for key in scope.services.annotations if key in annotations and not marks.is_reserved(key))
+    return {key: annotations[key] for key in keys}
 
 
 def host_service(tenant: Obj, scope: Scope) -> Obj:
