@@ -37,6 +37,7 @@ from syncer.runtime.workqueue import Lane, WorkQueue
 _log = logging.getLogger(__name__)
 _QUICKLY = 0.05  # seconds: after a conflict, the watch will have brought the newer object
 _CONFLICTS = 3  # in a row, until they count as failures
+_ASKED = 2  # times, until a refusal counts: what was just deleted gives its address back a moment later
 _SCOPE_AGE = 0.1  # seconds: a scope is remade when its `now` is older
 _ENSURE_LIMIT = 5.0
 
@@ -126,6 +127,8 @@ class Controller:
             except (errors.InvalidError, errors.ServerError) as error:
                 if not _is_taken(error):
                     raise
+                if self._queue.failures(item) < _ASKED:
+                    raise errors.ConflictError(409, {"message": error.message}) from error
             for other in action.otherwise:
                 await self._do(item, other, tenant, started)
             return

@@ -147,6 +147,21 @@ async def test_a_taken_node_port_alone_leaves_the_address(cluster: Cluster) -> N
         assert len(events(cluster, "NodePortChanged")) == 1
 
 
+async def test_an_address_that_is_given_back_a_moment_later_is_kept(cluster: Cluster) -> None:
+    """As after a deletion, which watchers hear of before the address is free."""
+    made = await user_creates(cluster.tenant, a_service())
+    async with cluster.syncer() as manager:
+        await eventually(lambda: is_equal(cluster))
+        cluster.host.fail_next(
+            f"POST /api/v1/namespaces/{WORK}/services", 422, "Invalid", message="already allocated"
+        )
+        cluster.host.remove("services", host_name(TENANT, "default", "web"), WORK)
+        await eventually(lambda: is_equal(cluster))
+        await settled(cluster, manager)
+        assert sides(cluster)[0]["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+        assert not events(cluster, "AddressChanged")
+
+
 async def test_a_move_that_broke_off_in_the_middle_is_finished(cluster: Cluster) -> None:
     assert cluster.host.allotment
     cluster.host.allotment.others = {"10.43.0.1"}
