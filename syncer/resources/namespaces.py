@@ -11,11 +11,11 @@ from syncer.core.scope import Scope
 from syncer.core.services import admission, fixed
 
 # What every tenant has, whether anybody has asked for it or removed it.
-_ALWAYS = (
-    *(Item(apis.SERVICES.plural, key) for key in sorted(fixed.KEYS)),
-    *(Item(apis.ENDPOINT_SLICES.plural, key) for key in sorted(fixed.KEYS)),
-    Item(apis.MUTATING_WEBHOOKS.plural, Key("", admission.NAME)),
-)
+_ALWAYS: dict[str, tuple[Item, ...]] = {
+    key.namespace: (Item(apis.SERVICES.plural, key), Item(apis.ENDPOINT_SLICES.plural, key))
+    for key in fixed.KEYS
+}
+_ALWAYS["default"] += (Item(apis.MUTATING_WEBHOOKS.plural, Key("", admission.NAME)),)
 
 
 def _all(_namespace: Obj, _scope: Scope) -> Iterable[str]:
@@ -33,7 +33,7 @@ class Namespaces(Resource):
         return ()
 
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        yield from (item for item in _ALWAYS if item.key.namespace in ("", obj["metadata"]["name"]))
+        yield from _ALWAYS.get(obj["metadata"]["name"], ())
         for pod in scope.tenant.indexed(apis.PODS, "namespace", obj["metadata"]["name"]):
             yield Item(apis.PODS.plural, key_of(pod))
 

@@ -1,5 +1,6 @@
 """The webhook for Services: addresses of the host in the answer to a create, and what becomes of the rest."""
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from fakeapi import FakeApi, Obj
 from servicerules import Allotment
@@ -23,6 +25,7 @@ from syncer.core import apis, marks
 from syncer.core.objects import uid_of
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
+from syncer.serve import webhook as served
 from syncer.serve.webhook import Webhook, serving
 from vcp import pki
 from vcp.spec import load
@@ -202,6 +205,39 @@ async def test_it_is_served_with_the_certificate_of_the_tenants_authority(
         for body in (b"", b"[]", b"{}", b'{"request": {}}'):
             async with session.post(url, data=body, **named) as response:
                 assert response.status == 400
+
+
+async def test_a_renewed_certificate_is_served_without_a_restart(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "_RELOAD_EVERY", 0.05)
+    with socket.create_server(("", 0)) as one:
+        port = one.getsockname()[1]
+
+    def issue() -> bytes:
+        files = pki.renew({}, pki.request(load("name: acme")), datetime.now(UTC)).files
+        for name in ("syncer-serving.key", "syncer-serving.crt"):
+            (tmp_path / name).write_bytes(files[name])
+        return ssl.PEM_cert_to_DER_cert(files["syncer-serving.crt"].decode())
+
+    async def shown() -> bytes:
+        any_ = ssl.create_default_context()
+        any_.check_hostname, any_.verify_mode = False, ssl.CERT_NONE
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=any_)
+        certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+        return certificate
+
+    first = issue()
+    async with webhook(cluster) as hook, served.serving(port, tmp_path, hook):
+        assert await shown() == first
+        second = issue()
+        for _ in range(100):
+            if await shown() == second:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("still the old certificate")
 
 
 async def test_the_registration_comes_back_as_it_was(cluster: Cluster) -> None:
