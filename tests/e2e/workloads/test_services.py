@@ -1,30 +1,14 @@
-"""Services of a tenant on a real host: addresses, names, types, ways to create them, neighbours."""
+"""Services of a tenant on a real host: addresses, names, types, ways to create them."""
 
 import itertools
 import json
-import secrets
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from ..conftest import LabUser, eventually
+from ..conftest import eventually
 from ..objects import deployment, pod, service, web
-from ..tenants.conftest import Tenant, Vcp, new_name
 from .conftest import Obj, Place
 
 ALLOTTED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
-
-
-@pytest.fixture
-def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
-    vcp = Vcp(lab, tmp_path)
-    made = Tenant(vcp, new_name())
-    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
-    yield made
-    vcp.run("delete", made.name, "--yes")
 
 
 def host_services(place: Place) -> dict[str, Obj]:
@@ -101,6 +85,8 @@ def test_every_type_is_reached_by_its_name(place: Place) -> None:
     for name in ("web", f"node.{ns}", f"balanced.{ns}.svc", f"web.{ns}.svc.cluster.local"):
         answer = eventually(name, lambda name=name: fetched(place, f"http://{name}/hostname"))
         assert answer.startswith("web-")
+    by_api = f"/api/v1/namespaces/{ns}/services/web:80/proxy/hostname"
+    assert place.kubectl("get", "--raw", by_api).stdout.startswith("web-")
     node_port = place.get("service", "node")["spec"]["ports"][0]["nodePort"]
     node = place.on_host()["client"]["status"]["hostIP"]
     answer = place.lab.run("curl", "-sm5", f"http://{node}:{node_port}/hostname").stdout
@@ -141,6 +127,27 @@ def test_the_api_is_reached_as_in_any_cluster(place: Place) -> None:
     assert place.get("-n", "kube-system", "service", "kube-dns")["spec"]["clusterIP"] == dns
     assert dig(place, "kube-dns.kube-system") == {dns}
     assert place.tenant.namespace not in str(host_services(place))
+
+
+def test_what_every_tenant_has_comes_back(place: Place) -> None:
+    def address(namespace: str, name: str) -> str:
+        found = place.kubectl("-n", namespace, "get", "service", name, "-o", "json", check=False).stdout
+        return str(json.loads(found)["spec"].get("clusterIP")) if found else ""
+
+    for namespace, name in (("default", "kubernetes"), ("kube-system", "kube-dns")):
+        before = address(namespace, name)
+        place.kubectl("-n", namespace, "delete", "service,endpointslice", name)
+        eventually(
+            f"{name} is back", lambda at=(namespace, name), before=before: address(*at) == before != ""
+        )
+        back = ("-n", namespace, "get", "endpointslice", name, "-o", "jsonpath={.endpoints[0].addresses[0]}")
+        eventually(
+            "and its slice",
+            lambda back=back, before=before: place.kubectl(*back, check=False).stdout == before,
+        )
+    hook = ("mutatingwebhookconfiguration", "vcp-services")
+    place.kubectl("delete", *hook)
+    eventually("the webhook is back", lambda: place.kubectl("get", *hook, check=False).returncode == 0)
 
 
 def test_every_way_to_create_has_the_hosts_address_in_its_answer(place: Place) -> None:
@@ -248,70 +255,3 @@ def test_the_host_service_of_a_refused_create_is_swept(place: Place) -> None:
     assert "exceeded quota" in refused.stderr
     assert "over" in host_services(place)
     eventually("swept", lambda: "over" not in host_services(place), seconds=90)
-
-
-def test_two_tenants_with_the_same_names_do_not_meet(working: Tenant, neighbour: Tenant) -> None:
-    name = f"e2e-{secrets.token_hex(4)}"
-    here, there = Place(working, name), Place(neighbour, name)
-    for place, own in ((here, "mine"), (there, "theirs")):
-        place.apply(
-            pod("client"), web(own, hostname=own), service("web", selector={"app": own}), service(own)
-        )
-    for place, own in ((here, "mine"), (there, "theirs")):
-        place.wait("--for=condition=Ready", f"pod/{own}", "pod/client")
-        assert eventually("reached", lambda place=place: fetched(place, "http://web/hostname")) == own
-    assert dig(here, f"theirs.{name}.svc.cluster.local") == set()
-    assert dig(there, f"theirs.{name}.svc.cluster.local") != set()
-    host = host_services(there)["web"]["metadata"]["name"]
-    assert dig(here, f"{host}.{there.tenant.work}.svc.cluster.local") == set()
-    # Many at once, in both.
-    wanted = [(place, f"many-{number}") for number in range(50) for place in (here, there)]
-
-    def create(one: tuple[Place, str]) -> Obj:
-        place, many = one
-        answer = place.kubectl(
-            "create", "-f", "-", "-o", "json", stdin=json.dumps(service(many, type="NodePort"))
-        )
-        told: Obj = json.loads(answer.stdout)
-        return told
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(create, wanted))
-    hosts = {id(place): host_services(place) for place in (here, there)}
-    for (place, many), told in zip(wanted, answers, strict=True):
-        assert allotted(told) == allotted(hosts[id(place)][many])
-    assert len({told["spec"]["clusterIP"] for told in answers}) == len(wanted)
-    assert len({told["spec"]["ports"][0]["nodePort"] for told in answers}) == len(wanted)
-    for place in (here, there):
-        place.tenant.kubectl("delete", "namespace", name, "--wait=false")
-        eventually("nothing left", lambda place=place: not host_services(place))
-
-
-def test_services_made_without_the_syncer_are_equal_once_it_is_back(neighbour: Tenant) -> None:
-    place = Place(neighbour, f"e2e-{secrets.token_hex(4)}")
-    host = ("-n", neighbour.namespace)
-    place.lab.kubectl(*host, "scale", "deployment/syncer", "--replicas=0")
-    place.lab.kubectl(*host, "wait", "--for=delete", "pod", "-l", "vcp.dev/component=syncer", "--timeout=60s")
-    place.apply(*(service(f"early-{number}", type="NodePort") for number in range(50)))
-    assert host_services(place) == {}
-    # One address and one node port that the host gives to somebody else in the meantime.
-    first = place.get("service", "early-0")["spec"]
-    thief = service("thief", type="NodePort", clusterIP=first["clusterIP"])
-    thief["spec"]["ports"][0]["nodePort"] = first["ports"][0]["nodePort"]
-    place.lab.apply(thief, namespace="default")
-    place.lab.kubectl(*host, "scale", "deployment/syncer", "--replicas=1")
-    try:
-        names = [f"early-{number}" for number in range(50)]
-
-        def all_equal() -> bool:
-            tenant = {one["metadata"]["name"]: allotted(one) for one in place.get("services")["items"]}
-            there = {name: allotted(one) for name, one in host_services(place).items()}
-            return set(there) >= set(names) and all(tenant[name] == there[name] for name in names)
-
-        eventually("all are equal", all_equal)
-        moved = place.get("service", "early-0")["spec"]
-        assert moved["clusterIP"] != first["clusterIP"]
-        assert moved["type"] == "NodePort"
-        assert place.events("early-0", "AddressChanged")
-    finally:
-        place.lab.kubectl("-n", "default", "delete", "service", "thief")
