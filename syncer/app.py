@@ -1,6 +1,8 @@
 """Puts a syncer together from its settings and runs it until it is told to stop."""
 
 import asyncio
+import base64
+import dataclasses
 import logging
 import os
 import signal
@@ -21,6 +23,7 @@ from syncer.runtime.metrics import Metrics
 from syncer.serve import kubelet, probes
 from syncer.serve.certificates import ServingTls
 from syncer.serve.sight import Sight
+from syncer.serve.webhook import Webhook, serving
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -71,9 +74,11 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
         endpoint = kubelet.Kubelet(
             ServingTls(Path(settings.pki)), Sight(manager.scope, tenant, host), metrics.streams
         )
+        webhook = Webhook(host, lambda: dataclasses.replace(scope, now=time.time()))
         async with (
             probes.serving(settings.probe_port, manager.lagging, exposition),
             endpoint.serving(settings.kubelet_port, stop),
+            serving(settings.webhook_port, Path(settings.pki), webhook),
         ):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
             await manager.run(stop)
@@ -108,7 +113,15 @@ def _scope(settings: Settings, anchor: str) -> Scope:
         cluster_domain=settings.cluster_domain,
         pod_security=settings.pod_security,
         policy=settings.pods,
+        services=settings.services,
+        network=settings.network,
+        webhook_ca=_authority(settings),
     )
+
+
+def _authority(settings: Settings) -> str:
+    """Whom the tenant's API server is to trust for the webhook."""
+    return base64.b64encode((Path(settings.pki) / "server-ca.crt").read_bytes()).decode()
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

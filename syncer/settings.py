@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from syncer.core.policy import Nodes, PodSecurity, Policy
+from syncer.core.policy import Network, Nodes, PodSecurity, Policy, Services
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -26,12 +26,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pod_security: PodSecurity = "baseline"
     pods: Policy = Policy()
     nodes: Nodes = Nodes()
+    services: Services = Services()
+    network: Network = Network()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     probe_port: int = 8080
     """Plain HTTP for the kubelet's probes and for metrics: /healthz, /readyz, /metrics."""
     kubelet_port: int = 10250
     """Where the tenant's API server asks for logs, exec, attach and port-forward."""
+    webhook_port: int = 8443
+    """Where the tenant's API server asks for the addresses of new Services."""
     workers: int = 32
     """How many keys are worked on at once."""
 

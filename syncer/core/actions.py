@@ -100,6 +100,15 @@ class Wait(NamedTuple):
     seconds: float
 
 
-Action = Create | Patch | Absent | Delete | Ensure | Tokens | Report | Wait
+class Try(NamedTuple):
+    """Do `first`; where the API says that it is invalid, for an address or a port that somebody else has, do
+    `otherwise` instead."""
+
+    first: Create | Patch
+    otherwise: "tuple[Action, ...]"
+
+
+Single = Create | Patch | Absent | Delete | Ensure | Tokens | Report | Wait
+Action = Single | Try
 
 RENEW = "vcp.dev/renew"

@@ -13,8 +13,10 @@ TENANT = "vcp.dev/tenant"
 NAMESPACE = "vcp.dev/namespace"
 NAME = "vcp.dev/name"
 UID = "vcp.dev/uid"
+PENDING = "vcp.dev/pending"  # since when (epoch seconds) a host Service waits for the tenant's to be stored
 RESOURCE = "vcp.dev/resource"  # the plural that a host object serves, if it is not of its own kind
 KEYS = "vcp.dev/keys"  # which labels and annotations of a host object were copied, as JSON
+MOVING = "vcp.dev/moving"  # on a tenant Service whose address is being changed: its spec, as JSON
 SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
 
 

@@ -1,4 +1,5 @@
-"""What a tenant's pods may do, what is forced on them, which nodes he sees: what translation reads."""
+"""What a tenant's pods and Services may do, what is forced on them, which nodes he sees: what translation
+reads."""
 
 from typing import Annotated, Any, Literal
 
@@ -41,3 +42,31 @@ class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = "pseudo"
     selector: Annotated[str, Meta(description="Of `real` nodes, as a label selector.")] = ""
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What Services may ask of the host."""
+
+    annotations: Annotated[
+        tuple[str, ...],
+        Meta(description="Annotations that reach the host, such as a cloud's for load balancers."),
+    ] = ()
+    external_ips: Annotated[
+        bool, Meta(description="Allow `externalIPs`: they take traffic to any address from the host's nodes.")
+    ] = False
+    external_names: Annotated[
+        bool, Meta(description="Put Services of type ExternalName on the host too, not only in the tenant.")
+    ] = False
+    load_balancer_classes: Annotated[
+        tuple[str, ...], Meta(description="Values of `loadBalancerClass` that Services may name.")
+    ] = ()
+    load_balancer_ips: Annotated[
+        bool, Meta(description="Let Services choose their load balancer's address (`loadBalancerIP`).")
+    ] = False
+
+
+class Network(msgspec.Struct, frozen=True):
+    """The CIDRs outside of the host cluster that traffic may go to: `allow` without `deny`. Empty: none."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Protocol
 from syncer.core import names
 from syncer.core.apis import ApiResource
 from syncer.core.objects import Key, Obj
-from syncer.core.policy import PodSecurity, Policy
+from syncer.core.policy import Network, PodSecurity, Policy, Services
 
 
 class Reader(Protocol):
@@ -49,6 +49,10 @@ class Scope:
     cluster_domain: str = "cluster.local"
     pod_security: PodSecurity = "baseline"
     policy: Policy = field(default_factory=Policy)
+    services: Services = field(default_factory=Services)
+    network: Network = field(default_factory=Network)
+    webhook_ca: str = ""
+    """The authority of the webhook's certificate, PEM in base64; without it no webhook is registered."""
     tenant: Reader = field(default_factory=Nothing)
     host: Reader = field(default_factory=Nothing)
     now: float = 0.0

@@ -3,12 +3,14 @@
 from syncer.core.policy import Nodes as NodePolicy
 from syncer.core.resource import Resource
 from syncer.resources.configmaps import ConfigMaps
+from syncer.resources.endpointslices import EndpointSlices
 from syncer.resources.events import Events
 from syncer.resources.namespaces import Namespaces
 from syncer.resources.nodes import Nodes, real
 from syncer.resources.pods import Pods
 from syncer.resources.secrets import Secrets
 from syncer.resources.services import Services
+from syncer.resources.webhooks import Webhooks
 
 
 def registry(nodes: NodePolicy) -> tuple[Resource, ...]:
@@ -17,6 +19,8 @@ def registry(nodes: NodePolicy) -> tuple[Resource, ...]:
         Namespaces(),
         Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
         Services(),
+        EndpointSlices(),
+        Webhooks(),
         ConfigMaps(),
         Secrets(),
         Pods(),

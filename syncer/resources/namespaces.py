@@ -8,6 +8,14 @@ from syncer.core.actions import Action, Side
 from syncer.core.objects import Key, Obj, key_of
 from syncer.core.resource import Index, Item, Resource, Rule
 from syncer.core.scope import Scope
+from syncer.core.services import admission, fixed
+
+# What every tenant has, whether anybody has asked for it or removed it.
+_ALWAYS: dict[str, tuple[Item, ...]] = {
+    key.namespace: (Item(apis.SERVICES.plural, key), Item(apis.ENDPOINT_SLICES.plural, key))
+    for key in fixed.KEYS
+}
+_ALWAYS["default"] += (Item(apis.MUTATING_WEBHOOKS.plural, Key("", admission.NAME)),)
 
 
 def _all(_namespace: Obj, _scope: Scope) -> Iterable[str]:
@@ -25,6 +33,7 @@ class Namespaces(Resource):
         return ()
 
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
+        yield from _ALWAYS.get(obj["metadata"]["name"], ())
         for pod in scope.tenant.indexed(apis.PODS, "namespace", obj["metadata"]["name"]):
             yield Item(apis.PODS.plural, key_of(pod))
 

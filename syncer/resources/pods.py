@@ -31,14 +31,21 @@ def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
     return (node,) if node else ()
 
 
+def _addresses(pod: Obj, _scope: Scope) -> Iterable[str]:
+    """Those of the pod's own: on the network of its node, they are the node's."""
+    if pod["spec"].get("hostNetwork") or status.is_finished(pod):
+        return ()
+    return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or ()]
+
+
 class Pods(Resource):
     """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
-    pods by `node`."""
+    pods by `node` and by `address`."""
 
     api = apis.PODS
     indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {
         "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
-        "host": {"node": _node},
+        "host": {"node": _node, "address": _addresses},
     }
 
     def rules(self) -> tuple[Rule, ...]:
@@ -52,6 +59,9 @@ class Pods(Resource):
         if side == "host":
             for node in _node(obj, scope):
                 yield Item(apis.NODES.plural, Key("", node))
+            for address in _addresses(obj, scope):
+                for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "address", address):
+                    yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
         else:
             yield from _mounted(obj)
 

@@ -1,13 +1,21 @@
-"""Services of the tenant: read only. Pods are told of them in their environment when they are created."""
+"""Services: on the host with the tenant's ports and a selector of its own pods; addresses are the host's.
+
+Pods are also told of them in their environment when they are created.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from syncer.core import apis
-from syncer.core.actions import Action, Side
-from syncer.core.objects import Key, Obj
-from syncer.core.resource import Index, Item, Resource, Rule
+from syncer.core import apis, marks
+from syncer.core.actions import Action, Patch, Side, Wait
+from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
+from syncer.core.patches import merge_patch
+from syncer.core.resource import Index, Item, Resource
 from syncer.core.scope import Scope
+from syncer.core.services import admission, allotted, fixed
+from syncer.core.services.spec import host_service, type_of
+
+_STORED_WITHIN = 60.0  # seconds: an API server gives up a request before
 
 
 def _namespace(service: Obj, _scope: Scope) -> Iterable[str]:
@@ -18,14 +26,63 @@ class Services(Resource):
     """Index of tenant services: `namespace`."""
 
     api = apis.SERVICES
-    watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
     indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"namespace": _namespace}}
 
-    def rules(self) -> tuple[Rule, ...]:
-        return ()
-
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        return ()
+        yield from super().items(side, obj, scope)
+        if side == "tenant":
+            for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "service", key_of(obj)):
+                yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        if key in fixed.KEYS:
+            return [*self.unwanted(host), *fixed.service(key, tenant, scope)]
+        if host is not None and admission.is_pending(host):
+            if tenant is None:
+                return self._not_stored(key, host, scope)
+            if self.wanted(tenant, scope):
+                return self.both(tenant, host, scope)
+        if tenant is not None and (meant := allotted.meant(tenant)):
+            if host is not None and marks.is_owned(host, tenant) and not is_deleting(host):
+                return [allotted.moved_to(meant, host)]
+            tenant = meant
+        return super().plan(key, tenant, host, scope)
+
+    def wanted(self, tenant: Obj, scope: Scope) -> bool:
+        return type_of(tenant) != "ExternalName" or scope.services.external_names
+
+    def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
+        return [allotted.create(tenant, scope)]
+
+    def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """The tenant's fields first: they may change what the host allots, and its answer brings us here
+        again."""
+        if is_deleting(host):
+            return []
+        back = _load_balancer(tenant, host)
+        if actions := allotted.to_host(tenant, host, scope):
+            return [*back, *actions]
+        return [*back, *allotted.to_tenant(tenant, host)]
+
+    def to_host(self, tenant: Obj, scope: Scope) -> Obj:
+        return host_service(tenant, scope)
+
+    def _not_stored(self, key: Key, host: Obj, scope: Scope) -> list[Action]:
+        """Made by the webhook for a Service that the tenant's API server then refused, or is about to
+        store."""
+        try:
+            remaining = float(annotations_of(host)[marks.PENDING]) + _STORED_WITHIN - scope.now
+        except ValueError:
+            remaining = 0.0
+        return [Wait(min(remaining, _STORED_WITHIN))] if remaining > 0 else self.unwanted(host, key)
+
+
+def _load_balancer(tenant: Obj, host: Obj) -> list[Action]:
+    """The load balancer's addresses; none for another type, whatever the host has not cleared yet."""
+    is_balanced = type_of(tenant) == type_of(host) == "LoadBalancer"
+    theirs = ((host.get("status") or {}).get("loadBalancer") or {}) if is_balanced else {}
+    ours = (tenant.get("status") or {}).get("loadBalancer") or {}
+    if not (body := merge_patch(ours, theirs)):
         return []
+    status = {"status": {"loadBalancer": body}}
+    return [Patch("tenant", apis.SERVICES, key_of(tenant), uid_of(tenant), status, "status", type="merge")]

@@ -12,7 +12,19 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Tokens, Wait
+from syncer.core.actions import (
+    Absent,
+    Action,
+    Create,
+    Delete,
+    Ensure,
+    Patch,
+    Report,
+    Single,
+    Tokens,
+    Try,
+    Wait,
+)
 from syncer.core.objects import Obj, key_of
 from syncer.core.refusal import Refused
 from syncer.core.resource import Item, Resource
@@ -26,6 +38,7 @@ from syncer.runtime.workqueue import Lane, WorkQueue
 _log = logging.getLogger(__name__)
 _QUICKLY = 0.05  # seconds: after a conflict, the watch will have brought the newer object
 _CONFLICTS = 3  # in a row, until they count as failures
+_ASKED = 2  # times, until a refusal counts: what was just deleted gives its address back a moment later
 _SCOPE_AGE = 0.1  # seconds: a scope is remade when its `now` is older
 _ENSURE_LIMIT = 5.0
 
@@ -104,14 +117,32 @@ class Controller:
             await self._refuse(resource, tenant, "Refused", str(refused))
             return
         for action in plan:
-            try:
-                await self._act(item, action, started)
-            except (errors.ForbiddenError, errors.InvalidError, NameTakenError) as error:
-                if _on_host(action) and tenant is not None and not _terminating(error):
-                    await self._refuse(resource, tenant, "HostRefused", resource.told(error, tenant, scope))
-                raise
+            await self._do(item, action, tenant, started)
 
-    async def _act(self, item: Item, action: Action, started: float) -> None:
+    async def _do(self, item: Item, action: Action, tenant: Obj | None, started: float) -> None:
+        """One action of a plan; the tenant is told what the host refuses."""
+        if isinstance(action, Try):
+            try:
+                await self._act(item, action.first, started)
+                return
+            except (errors.InvalidError, errors.ServerError) as error:
+                if not _is_taken(error):
+                    raise
+                if self._queue.failures(item) < _ASKED:
+                    raise errors.ConflictError(409, {"message": error.message}) from error
+            for other in action.otherwise:
+                await self._do(item, other, tenant, started)
+            return
+        try:
+            await self._act(item, action, started)
+        except (errors.ForbiddenError, errors.InvalidError, NameTakenError) as error:
+            if _on_host(action) and tenant is not None and not _terminating(error):
+                resource = self._resources[item.resource]
+                told = resource.told(error, tenant, self._base)
+                await self._refuse(resource, tenant, "HostRefused", told)
+            raise
+
+    async def _act(self, item: Item, action: Single, started: float) -> None:
         match action:
             case Create():
                 await self._executor.create(action)
@@ -166,7 +197,13 @@ class Controller:
         return self._base
 
 
-def _on_host(action: Action) -> bool:
+def _is_taken(error: errors.ApiError) -> bool:
+    """The API cannot give what was asked for. Of a health check's port it says so as of a fault of its own
+    (Allocators.allocHealthCheckNodePort)."""
+    return isinstance(error, errors.InvalidError) or "HealthCheck NodePort" in error.message
+
+
+def _on_host(action: Single) -> bool:
     return isinstance(action, Tokens) or (isinstance(action, Create | Patch) and action.side == "host")
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import podrules
+import servicerules
 from aiohttp import web
 
 Obj = dict[str, Any]
@@ -59,6 +60,7 @@ class FakeApi:
         self.denied: set[tuple[str, str]] = set()  # (verb, plural) that access reviews and requests refuse
         self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
         self.controllers: list[Callable[[Key, Obj], None]] = []  # called soon after each change
+        self.allotment: servicerules.Allotment | None = None  # gives Services their addresses
         self.url = ""
         self.down = False  # every request fails
         self.truncate_next = False  # the next event of a watch breaks off in the middle
@@ -205,6 +207,7 @@ class FakeApi:
         version = body.get("metadata", {}).get("resourceVersion") if isinstance(body, dict) else None
         if current and version and version != current["metadata"]["resourceVersion"]:
             raise StatusError(409, "Conflict", "the object has been modified")
+        self._allot(key, current, wanted)
         if current is None:
             return web.json_response(wanted if dry else self._store(key, wanted, "ADDED"), status=201)
         if wanted == current or dry:
@@ -229,11 +232,23 @@ class FakeApi:
         key = key._replace(name=name)
         if key in self.objects:
             raise StatusError(409, "AlreadyExists", f'{key.plural} "{name}" already exists')
+        self._allot(key, None, body)
         if request.query.get("dryRun") == "All":
             return web.json_response(body, status=201)
         if key.plural == "pods":
             podrules.created(body)
         return web.json_response(self._store(key, body, "ADDED"), status=201)
+
+    def _allot(self, key: Key, old: Obj | None, new: Obj) -> None:
+        if key.plural != "services" or self.allotment is None:
+            return
+        try:
+            self.allotment.admit(
+                (obj for at, obj in self.objects.items() if at.plural == key.plural), old, new
+            )
+        except servicerules.TakenError as error:
+            message = f'Service "{key.name}" is invalid: {error}'
+            raise StatusError(422, "Invalid", message) from error
 
     def _delete(self, key: Key, options: Obj) -> Obj:
         obj = self.objects[key]
@@ -354,6 +369,9 @@ def _terms(request: web.Request, name: str) -> Iterator[str]:
 
 
 def _matches(labels: Mapping[str, str], term: str) -> bool:
+    if "!=" in term:
+        key, _, value = term.partition("!=")
+        return labels.get(key) != value
     key, equals, value = term.partition("=")
     if listed := re.fullmatch(r"(\S+) in \(([^)]*)\)", term):
         return labels.get(listed[1]) in listed[2].split(",")

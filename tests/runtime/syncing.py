@@ -45,7 +45,7 @@ class Cluster:
             Client(Access(self.host.url), timeout=5) as host,
         ):
             clients: dict[Side, Client] = {"tenant": tenant, "host": host}
-            leadership = Leadership(host, CONTROL, name)
+            leadership = Leadership(host, self.scope.control_namespace, name)
             manager = Manager(Parts(clients, kinds, self.scope, leadership, Metrics(), time.time, 8))
             stop = asyncio.Event()
             task = asyncio.create_task(manager.run(stop), name="syncer")

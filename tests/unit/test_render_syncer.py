@@ -7,7 +7,7 @@ import pytest
 
 from syncer import settings
 from syncer.core import apis
-from syncer.core.policy import Nodes
+from syncer.core.policy import Network, Nodes
 from syncer.core.resource import READ, SYNCED, Resource, Rule
 from vcp import layout, render
 from vcp.render import dns, isolation, syncer
@@ -89,10 +89,11 @@ def test_the_syncer_reads_its_settings_back() -> None:
     name: a
     clusterDomain: a.example
     podSecurity: restricted
-    sync: {pods: {volumes: [nfs]}, nodes: {mode: real, selector: pool=a}}
+    sync: {pods: {volumes: [nfs]}, nodes: {mode: real, selector: pool=a}, services: {externalNames: true}}
+    network: {allow: [0.0.0.0/0], deny: [10.0.0.0/8]}
     """
     spec = load(text)
-    config = syncer.syncer(spec, "10.43.1.2", "10.43.1.3")[0]
+    config = syncer.syncer(spec, "10.43.1.2", "10.43.1.3", ("198.51.100.1",))[0]
     told = msgspec.json.decode(config["data"]["settings.json"], type=settings.Settings)
     assert told == settings.Settings(
         tenant="a",
@@ -103,6 +104,8 @@ def test_the_syncer_reads_its_settings_back() -> None:
         dns_address="10.43.1.3",
         cluster_domain="a.example",
         pod_security="restricted",
+        services=spec.sync.services,
+        network=Network(allow=("0.0.0.0/0",), deny=("10.0.0.0/8", "198.51.100.1")),
         pods=spec.sync.pods,
         nodes=Nodes(mode="real", selector="pool=a"),
     )

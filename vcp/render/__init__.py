@@ -75,7 +75,7 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     members = etcd.etcd(spec)
     servers = api.api(spec, facts.service_cidr, sans)
     api_address, dns_address = facts.cluster_ip_of_api or "", facts.cluster_ip_of_dns or ""
-    syncers = syncer.syncer(spec, api_address, dns_address)
+    syncers = syncer.syncer(spec, api_address, dns_address, facts.host_api_addresses)
     resolvers = dns.dns(spec, api_address)
     running = [*members, *servers, *syncers, *resolvers]
     api.follow(running, [*secrets, *running])

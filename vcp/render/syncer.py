@@ -6,6 +6,7 @@ import msgspec
 
 from syncer import resources as kinds
 from syncer import settings
+from syncer.core.policy import Network
 from syncer.core.resource import Resource
 from vcp import __version__, layout
 from vcp.distros import pod as parts
@@ -51,10 +52,12 @@ def rights(spec: Spec) -> list[Obj]:
     return list(found.values())
 
 
-def syncer(spec: Spec, api_address: str, dns_address: str) -> list[Obj]:
-    """What runs. The addresses are the ClusterIPs of the Services `api` and `dns`."""
+def syncer(spec: Spec, api_address: str, dns_address: str, host_api: Iterable[str] = ()) -> list[Obj]:
+    """What runs. The addresses are the ClusterIPs of the Services `api` and `dns`, and those of the host's
+    API."""
     found = objects(spec, "syncer")
-    told = _settings(spec, api_address, dns_address)
+    network = Network(allow=spec.network.allow, deny=(*spec.network.deny, *host_api))
+    told = _settings(spec, api_address, dns_address, network)
     found["ConfigMap/syncer"]["data"] = {"settings.json": told}
     deployment = found["Deployment/syncer"]
     deployment["spec"]["replicas"] = spec.syncer.replicas
@@ -70,7 +73,7 @@ def syncer(spec: Spec, api_address: str, dns_address: str) -> list[Obj]:
     return list(found.values())
 
 
-def _settings(spec: Spec, api_address: str, dns_address: str) -> str:
+def _settings(spec: Spec, api_address: str, dns_address: str, network: Network) -> str:
     told = settings.Settings(
         tenant=spec.name,
         namespace=spec.namespace,
@@ -82,6 +85,9 @@ def _settings(spec: Spec, api_address: str, dns_address: str) -> str:
         pod_security=spec.pod_security,
         pods=spec.sync.pods,
         nodes=spec.sync.nodes,
+        services=spec.sync.services,
+        network=network,
+        webhook_port=layout.WEBHOOK_PORT,
         probe_port=layout.PROBE_PORT,
         kubelet_port=layout.KUBELET_PORT,
     )

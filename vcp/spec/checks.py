@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
+from syncer.core import marks
 from syncer.core.policy import Nodes
 from vcp.spec import reserved
 from vcp.spec.model import KNOWN_VERSION, Spec
@@ -187,6 +188,9 @@ def _sync(spec: Spec) -> Iterator[Problem]:
     for position, toleration in enumerate(pods.tolerations):
         yield from _toleration(f"sync.pods.tolerations[{position}]", toleration)
     yield from _nodes(spec.sync.nodes)
+    for position, annotation in enumerate(spec.sync.services.annotations):
+        if marks.is_reserved(annotation):
+            yield f"sync.services.annotations[{position}]", f"{annotation!r} is reserved for vcp; remove it"
 
 
 def _volume(name: str, pod_security: str) -> str:

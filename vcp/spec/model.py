@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from syncer.core.policy import Nodes, Policy
+from syncer.core.policy import Nodes, Policy, Services
 
 KNOWN_VERSION = "v1.36.3"
 """The newest Kubernetes that this release was tested with, and the default."""
@@ -107,6 +107,7 @@ class Sync(_Part, frozen=True):
 
     pods: Policy = Policy()
     nodes: Nodes = Nodes()
+    services: Services = Services()
 
 
 class Dns(_Part, frozen=True):

@@ -1,0 +1,110 @@
+"""Two Services of every tenant that no host Service stands for: `default/kubernetes` and
+`kube-system/kube-dns`.
+
+They are names, inside the tenant, of the host Services `api` and `dns`, and have their ClusterIPs, which pods
+reach through the host's proxies. Their slices have that address too, and not those of the control plane's
+pods: it stays the same when pods are replaced, it is in the API's certificate, and to know it takes no right
+on the host. The tenant's API server makes `kubernetes` with the first address of the range and never looks
+at it again once it is there (kubernetesservice.Controller), so what is written here stays.
+"""
+
+from typing import Any, NamedTuple
+
+from syncer.core import apis, marks, patches
+from syncer.core.actions import Action, Create, Patch
+from syncer.core.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
+from syncer.core.scope import Scope
+from syncer.core.services.allotted import NOWHERE
+
+KUBERNETES = Key("default", "kubernetes")
+KUBE_DNS = Key("kube-system", "kube-dns")
+KEYS = frozenset({KUBERNETES, KUBE_DNS})
+
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+SYNCER = "syncer.vcp.dev"
+_SPEC = ("type", "ports", "selector", "externalName", "externalIPs")
+
+
+class _Fixed(NamedTuple):
+    address: str
+    labels: dict[str, str]
+    ports: list[Obj]
+
+
+def _fixed(key: Key, scope: Scope) -> _Fixed:
+    if key == KUBERNETES:
+        labels = {"component": "apiserver", "provider": "kubernetes"}
+        return _Fixed(scope.api_address, labels, [_port("https", 443, "TCP", 6443)])
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
+    ports = [_port("dns", 53, "UDP", 53), _port("dns-tcp", 53, "TCP", 53)]
+    return _Fixed(scope.dns_address, labels, ports)
+
+
+def service(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
+    """Makes or repairs the Service; nothing while its address is not known."""
+    address, labels, ports = _fixed(key, scope)
+    if not address or (tenant is not None and is_deleting(tenant)):
+        return []
+    spec: Obj = {"type": "ClusterIP", "ports": ports, "clusterIP": address}
+    if tenant is None:
+        metadata = {"name": key.name, "namespace": key.namespace, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+        return [Create("tenant", apis.SERVICES, body)]
+    there = tenant["spec"]
+    if there.get("clusterIP") == address:
+        changes = patches.merge_patch(
+            {field: there[field] for field in _SPEC if field in there},
+            {field: spec[field] for field in _SPEC if field in spec},
+        )
+        return [_patch(key, tenant, changes)] if changes else []
+    leave = {"type": "ExternalName", "externalName": NOWHERE}
+    change = {**spec, "clusterIPs": [address], "externalName": None, "selector": None, "externalIPs": None}
+    return [
+        *([_patch(key, tenant, leave)] if there.get("clusterIP") else []),
+        _patch(key, tenant, change),
+    ]
+
+
+def _patch(key: Key, tenant: Obj, spec: dict[str, Any]) -> Patch:
+    annotations = {"metadata": {"annotations": {marks.MOVING: None}}}
+    moving = marks.MOVING in (tenant["metadata"].get("annotations") or {})
+    body = {"spec": spec} | (annotations if moving else {})
+    return Patch("tenant", apis.SERVICES, key, uid_of(tenant), body, type="merge")
+
+
+def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
+    """Makes or repairs the slice, which is called as its Service is."""
+    address, _, ports = _fixed(key, scope)
+    if not address or (tenant is not None and is_deleting(tenant)):
+        return []
+    labels = {SERVICE_NAME: key.name, MANAGED_BY: SYNCER}
+    wanted = {
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [
+            {"name": port["name"], "port": port["port"], "protocol": port["protocol"]} for port in ports
+        ],
+    }
+    if tenant is None:
+        body = {
+            "apiVersion": apis.ENDPOINT_SLICES.api_version,
+            "kind": apis.ENDPOINT_SLICES.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels},
+            "addressType": "IPv6" if ":" in address else "IPv4",
+            **wanted,
+        }
+        return [Create("tenant", apis.ENDPOINT_SLICES, body)]
+    changes: dict[str, Any] = {field: value for field, value in wanted.items() if tenant.get(field) != value}
+    if any(labels_of(tenant).get(label) != value for label, value in labels.items()):
+        changes["metadata"] = {"labels": labels}
+    if not changes:
+        return []
+    return [Patch("tenant", apis.ENDPOINT_SLICES, key_of(tenant), uid_of(tenant), changes, type="merge")]
+
+
+def _port(name: str, port: int, protocol: str, target: int) -> Obj:
+    return {"name": name, "port": port, "protocol": protocol, "targetPort": target}

@@ -1,0 +1,75 @@
+"""EndpointSlices of Services without selector: the host's Services of that kind have the same.
+
+Those of all other Services are computed on either side by that side's own controllers, from pods that are on
+both.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import ClassVar
+
+from syncer.core import apis, marks, patches
+from syncer.core.actions import Action, Create, Delete, Patch, Report, Side
+from syncer.core.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
+from syncer.core.resource import Index, Resource
+from syncer.core.scope import Scope
+from syncer.core.services import fixed, slices
+
+_COMPUTED = "endpointslice-controller.k8s.io"
+_CONTENT = ("endpoints", "ports")
+
+
+def _service(one: Obj, _scope: Scope) -> Iterable[Hashable]:
+    key = slices.service_key(one)
+    return (key,) if key else ()
+
+
+def _addresses(one: Obj, _scope: Scope) -> Iterable[Hashable]:
+    return (address for endpoint in one.get("endpoints") or () for address in endpoint.get("addresses") or ())
+
+
+class EndpointSlices(Resource):
+    """Indexes of tenant slices: by the key of their `service`, and by `address`."""
+
+    api = apis.ENDPOINT_SLICES
+    watches: ClassVar[Mapping[Side, str]] = {
+        "tenant": f"{fixed.MANAGED_BY}!={_COMPUTED}",
+        "host": marks.selector("{tenant}"),
+    }
+    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {
+        "tenant": {"service": _service, "address": _addresses}
+    }
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        if key in fixed.KEYS:
+            return [*self.unwanted(host), *fixed.endpoint_slice(key, tenant, scope)]
+        return super().plan(key, tenant, host, scope)
+
+    def wanted(self, tenant: Obj, scope: Scope) -> bool:
+        return slices.is_wanted(tenant, scope)
+
+    def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
+        wanted, problems = slices.host_slice(tenant, scope)
+        return [Create("host", self.api, wanted), *_told(tenant, problems)]
+
+    def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """Refused addresses are left out and not only reported: a pod's address may go to another tenant."""
+        if is_deleting(host):
+            return []
+        wanted, problems = slices.host_slice(tenant, scope)
+        told = _told(tenant, problems)
+        if host["addressType"] != wanted["addressType"]:  # it cannot be changed
+            return [Delete("host", self.api, key_of(host), uid_of(host)), *told]
+        body = patches.merge_patch(_content(host), _content(wanted))
+        if labels := patches.merge_patch(labels_of(host), {**labels_of(host), **labels_of(wanted)}):
+            body["metadata"] = {"labels": labels}
+        patch = Patch("host", self.api, key_of(host), uid_of(host), body, type="merge")
+        return [*([patch] if body else []), *told]
+
+
+def _content(one: Obj) -> Obj:
+    return {field: one.get(field) or [] for field in _CONTENT}
+
+
+def _told(tenant: Obj, problems: Iterable[object]) -> list[Action]:
+    text = "; ".join(str(problem) for problem in problems)
+    return [Report(tenant, "Warning", "Refused", text)] if text else []

@@ -1,0 +1,138 @@
+"""Gives new Services of the tenant the host's addresses before the tenant's API server stores them.
+
+The tenant's API server shows no certificate, so a caller is not known, and nothing is done for him but what
+any tenant may do by creating a Service: the host Service that is made here is marked as pending and swept if
+no tenant Service comes to have it. Every replica answers; of two that are asked for one name the host takes
+the first. Whatever goes wrong, the Service is let in without a change, and the reconciler does it later.
+Why so: docs/decisions/0014-services.md.
+"""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from syncer.core import apis
+from syncer.core.objects import Key, Obj, key_of, uid_of
+from syncer.core.refusal import Refused
+from syncer.core.scope import Scope
+from syncer.core.services import admission
+from syncer.kube import errors
+from syncer.kube.client import Client
+
+_log = logging.getLogger(__name__)
+_LIMIT = 4.0  # seconds: less than the API server waits
+_BODY_LIMIT = 4 * 2**20  # bytes; an object of the tenant's has at most 3 MiB
+_RELOAD_EVERY = 30.0  # seconds; the kubelet itself takes longer to bring a renewed Secret
+_TAKEN = ("already allocated", "not in the valid range", "HealthCheck NodePort")
+
+Answer = dict[str, Any]
+
+
+class Webhook:
+    """`scope` gives a scope with the current time."""
+
+    def __init__(self, host: Client, scope: Callable[[], Scope]) -> None:
+        self._host, self._scope = host, scope
+
+    async def review(self, request: Obj) -> Answer:
+        """The response to an AdmissionRequest (admission.k8s.io/v1)."""
+        answer: Answer = {"uid": request["uid"], "allowed": True}
+        if request.get("operation") != "CREATE" or request.get("dryRun"):
+            return answer
+        service, scope, key = request["object"], self._scope(), admission.key_of(request)
+        if key is None or not admission.needs_answer(service, scope):
+            return answer
+        try:
+            wanted = admission.pending(service, key, scope.now, scope)
+            async with asyncio.timeout(_LIMIT):
+                host = await self._pending(wanted)
+        except Refused as refused:
+            answer["warnings"] = [f"not on the host: {problem}" for problem in refused.problems]
+        except (errors.InvalidError, errors.ServerError) as error:
+            if any(text in error.message for text in _TAKEN):
+                return _denied(answer, error, key, scope)
+            _log.warning("not allotted", extra={"tenant": str(key), "error": str(error)})
+        except (errors.KubeError, TimeoutError) as error:
+            _log.warning("not allotted", extra={"tenant": str(key), "error": str(error)})
+        else:
+            if host and (patch := admission.json_patch(service, host)):
+                answer["patchType"] = "JSONPatch"
+                answer["patch"] = base64.b64encode(msgspec.json.encode(patch)).decode()
+        return answer
+
+    async def _pending(self, wanted: Obj) -> Obj | None:
+        """The host Service for this request; None if the name is another's, or that of a stored Service."""
+        key = key_of(wanted)
+        try:
+            return await self._host.create(apis.SERVICES, key.namespace, wanted)
+        except errors.AlreadyExistsError:
+            there = await self._host.get(apis.SERVICES, *key)
+        if not admission.is_ours(there, wanted):
+            return None
+        body = admission.changes(there, wanted)
+        body["metadata"]["uid"] = uid_of(there)
+        return await self._host.patch(apis.SERVICES, *key, body)
+
+
+def _denied(answer: Answer, error: errors.ApiError, key: Key, scope: Scope) -> Answer:
+    """An address or port that was asked for by number: any API server refuses those that are taken."""
+    host = scope.host_key(key)
+    message = error.message.replace(host.name, key.name).replace(host.namespace, key.namespace)
+    status = {"code": 422, "reason": "Invalid", "message": message}
+    return answer | {"allowed": False, "status": status}
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[None]:
+    """Serves until the body ends."""
+
+    async def review(request: web.Request) -> web.Response:
+        try:
+            asked = msgspec.json.decode(await request.read(), type=dict[str, Any])
+            answer = await webhook.review(asked["request"])
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            return web.Response(status=400, text=f"no AdmissionReview: {type(error).__name__}")
+        body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
+        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+    app = web.Application(client_max_size=_BODY_LIMIT)
+    app.add_routes([web.post(admission.PATH, review)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    files = (pki / "syncer-serving.crt", pki / "syncer-serving.key")
+    tls.load_cert_chain(*files)
+    renewing = asyncio.create_task(_renew(tls, *files), name="webhook certificate")
+    try:
+        site = web.TCPSite(runner, port=port, ssl_context=tls)
+        await site.start()
+        yield
+    finally:
+        renewing.cancel()
+        await runner.cleanup()
+
+
+async def _renew(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """New connections get the certificate that is in the folder by then."""
+    known = _read(certificate)
+    while True:
+        await asyncio.sleep(_RELOAD_EVERY)
+        try:
+            if (found := _read(certificate)) != known:
+                tls.load_cert_chain(certificate, key)
+                known = found
+        except (OSError, ssl.SSLError) as error:  # in the middle of being replaced
+            _log.warning("certificate not read", extra={"error": str(error)})
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes()
