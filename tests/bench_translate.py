@@ -1,123 +1,175 @@
-"""What translation costs: time for a pod, memory for ten thousand. Run as `python tests/bench_translate.py`.
+"""What a pod costs a syncer: time for its translation and for an event, memory for ten thousand. Run as
+`python tests/bench_translate.py`.
 
-Nothing is asserted: machines differ, and a slow one is not an error.
+Nothing is asserted: machines differ, and a slow one is not an error. Times are also given as a share of
+`copy.deepcopy` of the same pod in the same run, which takes 89 µs on a quiet machine.
 """
 
+import asyncio
 import copy
+import functools
 import gc
-import importlib.util
+import multiprocessing
 import os
 import sys
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from syncer.core import marks
-from syncer.core.actions import RENEW
-from syncer.core.objects import Key, Obj, key_of, uid_of
-from syncer.core.pods import metadata, references, spec, tokens
+from syncer.core.actions import Side
+from syncer.core.objects import Obj, key_of
+from syncer.core.pods import metadata, references, spec
+from syncer.core.resource import Resource
 from syncer.core.scope import Scope
-from tests.pod_scope import Objects, scope
+from syncer.resources.pods import Pods
+from syncer.resources.secrets import Secrets
+from syncer.runtime.sharing import Sharing
+from syncer.runtime.store import Change, Store
+from syncer.runtime.workqueue import WorkQueue
+from tests import benchpods
+from tests.pod_scope import Objects
 
-CASE = Path(__file__).parent / "golden" / "pods" / "typical"
 PODS = 10_000
+RUNS = 20
 
 
-def show(name: str, function: Callable[[], Any]) -> None:
+class Timing:
     """The best of many short runs of CPU time: what others do on the machine disturbs these least."""
-    timer = timeit.Timer(function, timer=time.process_time)
-    best = min(timer.repeat(60, 50)) / 50 * 1e6
-    print(f"  {name:<18}{best:8.1f} µs")
+
+    def __init__(self, tenant: Obj) -> None:
+        self.yardstick = self.best(lambda: copy.deepcopy(tenant))
+        print(f"  {'copy.deepcopy':<34}{self.yardstick:8.1f} µs")
+
+    def best(self, function: Callable[[], Any]) -> float:
+        return min(timeit.Timer(function, timer=time.process_time).repeat(60, RUNS)) / RUNS * 1e6
+
+    def show(self, name: str, function: Callable[[], Any]) -> None:
+        self.tell(name, self.best(function))
+
+    def tell(self, name: str, took: float) -> None:
+        print(f"  {name:<34}{took:8.1f} µs{took / self.yardstick:8.2f} deepcopy")
 
 
-def resident() -> int:
+class Holding:
+    """The stores of pods and Secrets as a manager makes them."""
+
+    def __init__(self, where: Scope) -> None:
+        self.sharing = Sharing()
+        self.tenant = self.store(Pods(), "tenant", where)
+        self.host = self.store(Pods(), "host", where)
+        self.secrets = self.store(Secrets(), "host", where)
+
+    def store(self, resource: Resource, side: Side, where: Scope) -> Store:
+        indexes = {
+            name: functools.partial(lambda function, obj: function(obj, where), function)
+            for name, function in resource.indexes.get(side, {}).items()
+        }
+        return Store(indexes, lambda obj, old: self.sharing.shared(resource.kept(side, obj), old))
+
+    def put(self, held: benchpods.Held) -> None:
+        """In the order in which a pod that starts is seen."""
+        self.host.put(held.host)
+        self.tenant.put(held.tenant)
+        self.secrets.put(held.secret)
+
+
+def translation() -> None:
+    tenant, where = benchpods.typical()
+    print(f"pod of {len(msgspec.json.encode(tenant))} bytes; load of the machine {os.getloadavg()[0]:.1f}")
+    timing = Timing(tenant)
+    timing.show("host_pod", lambda: spec.host_pod(tenant, where))
+    timing.show("host_labels", lambda: metadata.host_labels(tenant, where))
+    timing.show("host_annotations", lambda: metadata.host_annotations(tenant, where))
+    timing.show("references", lambda: references.references(tenant))
+    settled(timing, tenant, where)
+    asyncio.run(events(timing, where))
+
+
+def settled(timing: Timing, tenant: Obj, where: Scope) -> None:
+    """The plan of a pod that needs nothing: both Running, its tokens fresh."""
+    held, resource, key = benchpods.held(tenant, where), Pods(), key_of(tenant)
+    stores = Holding(where)
+    stores.put(held)
+    where = replace(where, host=Objects([held.host, held.secret]))
+    timing.show("plan, settled", lambda: resource.plan(key, held.tenant, held.host, where))
+    timing.show("find", lambda: resource.find(key, where))
+    left = [type(action).__name__ for action in resource.plan(key, held.tenant, held.host, where)]
+    print(f"  actions of that plan: {', '.join(left) or 'none'}")
+
+
+async def events(timing: Timing, where: Scope) -> None:
+    """What an event of a pod costs until its keys are queued: the first of each pod, and a later one."""
+    resource = Pods()
+    for side in ("host", "tenant"):
+        bodies = [msgspec.json.encode(getattr(held, side)) for held in benchpods.many(500, 10)]
+        timing.show(f"{side} event: decode", lambda body=bodies[0]: msgspec.json.decode(body))
+        took = {"first": float("inf"), "later": float("inf")}
+        for _ in range(5):
+            store, queue = getattr(Holding(where), side), WorkQueue[Any]()
+            store.on_change = functools.partial(_queued, queue, resource, side, where)
+            for number, name in enumerate(took):
+                objects = [_newer(body, number * len(bodies)) for body in bodies]
+                took[name] = min(took[name], _time(store.put, objects))
+        for name, best in took.items():
+            timing.tell(f"{side} event: {name} put, items, queue", best)
+
+
+def _queued(queue: WorkQueue[Any], resource: Resource, side: Side, where: Scope, change: Change) -> None:
+    for obj in change:
+        for item in resource.items(side, obj, where) if obj is not None else ():
+            queue.add(item)
+
+
+def _newer(body: bytes, by: int) -> Obj:
+    obj: Obj = msgspec.json.decode(body)
+    obj["metadata"]["resourceVersion"] = str(int(obj["metadata"]["resourceVersion"]) + by)
+    return obj
+
+
+def _time(function: Callable[[Obj], Any], objects: Iterable[Obj]) -> float:
+    objects = list(objects)
+    started = time.process_time()
+    for obj in objects:
+        function(obj)
+    return (time.process_time() - started) / len(objects) * 1e6
+
+
+def memory(deployments: int) -> None:
+    """In a process of its own: memory that Python has freed is not given back."""
+    _, where = benchpods.typical()
+    stores = Holding(where)
+    gc.collect()
+    before = _resident()
+    for held in benchpods.many(PODS, deployments):
+        stores.put(held)
+    gc.collect()
+    used = _resident() - before
+    print(
+        f"{PODS} pods, host pods and token Secrets of {deployments} Deployments: "
+        f"{used / 2**20:.0f} MiB, {used / PODS / 1024:.1f} KiB each"
+    )
+
+
+def _resident() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def numbered(body: bytes, name: str, number: int) -> Obj:
-    """The pod as one answer of the API server would decode: its own dicts and strings."""
-    pod: Obj = msgspec.json.decode(body.replace(name.encode(), f"{name}-{number}".encode()))
-    return pod
-
-
-def translation(tenant: Obj, fields: dict[str, Any]) -> None:
-    where = scope(*fields.pop("objects"), **fields)
-    print(f"pod of {len(msgspec.json.encode(tenant))} bytes; load of the machine {os.getloadavg()[0]:.1f}")
-    show("copy.deepcopy", lambda: copy.deepcopy(tenant))
-    show("host_pod", lambda: spec.host_pod(tenant, where))
-    show("host_labels", lambda: metadata.host_labels(tenant, where))
-    show("host_annotations", lambda: metadata.host_annotations(tenant, where))
-    show("references", lambda: references.references(tenant))
-    show("token_requests", lambda: tokens.token_requests(tenant))
-    if importlib.util.find_spec("syncer.resources.pods"):
-        settled(tenant, where)
-
-
-def settled(tenant: Obj, where: Scope) -> None:
-    """The plan of a pod that needs nothing: both pods bound, its tokens fresh."""
-    resource = importlib.import_module("syncer.resources.pods").Pods()
-    bound = tenant | {"spec": tenant["spec"] | {"nodeName": "node-1"}}
-    host = spec.host_pod(tenant, where)
-    host["metadata"] |= {"uid": "host-uid", "resourceVersion": "1"}
-    host["spec"]["nodeName"] = "node-1"
-    host["status"] = tenant["status"]
-    metadata_of_tokens = {
-        "name": tokens.secret_name(host["metadata"]["name"]),
-        "namespace": where.namespace,
-        "uid": "secret-uid",
-        "annotations": marks.annotations(key_of(tenant), uid_of(tenant)) | {RENEW: "9999999999"},
-    }
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata_of_tokens}
-    where, key = replace(where, host=Objects([host, secret])), key_of(tenant)
-    show("plan, settled", lambda: resource.plan(key, bound, host, where))
-    left = [type(action).__name__ for action in resource.plan(key, bound, host, where)]
-    print(f"  actions of that plan: {', '.join(left) or 'none'}")
-
-
-def memory(tenant: Obj, fields: dict[str, Any]) -> None:
-    where = scope(*fields.pop("objects"), **fields)
-    name = tenant["metadata"]["name"]
-    host = spec.host_pod(tenant, where)
-    host["metadata"]["resourceVersion"] = "1"
-    host["status"] = tenant["status"]
-    bodies = [msgspec.json.encode(tenant), msgspec.json.encode(host)]
-    gc.collect()
-    before = resident()
-    stores = [store() for _ in bodies]
-    for put, body in zip(stores, bodies, strict=True):
-        for number in range(PODS):
-            put(numbered(body, name, number))
-    gc.collect()
-    used = resident() - before
-    each = used / PODS / 1024
-    print(f"{PODS} pods on both sides: {used / 2**20:.0f} MiB, {each:.1f} KiB each")
-
-
-def store() -> Callable[[Obj], Any]:
-    """How the syncer keeps pods, if it is there; else a dict."""
-    if importlib.util.find_spec("syncer.runtime.store"):
-        put: Callable[[Obj], Any] = importlib.import_module("syncer.runtime.store").Store().put
-        return put
-    objects: dict[Key, Obj] = {}
-    return lambda obj: objects.setdefault(key_of(obj), obj)
-
-
 def main() -> None:
-    tenant = yaml.safe_load((CASE / "tenant.yaml").read_text())
-    tenant = msgspec.json.decode(msgspec.json.encode(tenant))
-    translation(tenant, yaml.safe_load((CASE / "scope.yaml").read_text()))
-    memory(tenant, yaml.safe_load((CASE / "scope.yaml").read_text()))
+    translation()
+    for deployments in (100, PODS):
+        process = multiprocessing.get_context("spawn").Process(target=memory, args=(deployments,))
+        process.start()
+        process.join()
 
 
 if __name__ == "__main__":

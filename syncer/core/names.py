@@ -7,11 +7,13 @@ readable.
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 MAX_LENGTH = 63  # a DNS label, RFC 1123: what the strictest kinds (Service, StatefulSet pod) accept
 _HASH_LENGTH = 10
 
 
+@lru_cache(maxsize=4096)  # asked for several times in each event of a pod, and for what many pods refer to
 def host_name(tenant: str, namespace: str, name: str) -> str:
     """The host object's name for a tenant object: a DNS label of at most 63 characters.
 

@@ -62,6 +62,12 @@ class Resource:
         elif key := marks.key_of(obj):
             yield Item(obj["metadata"].get("annotations", {}).get(marks.RESOURCE, self.name), key)
 
+    def kept(self, side: Side, obj: Obj) -> Obj:
+        """What of an object a store holds: all that any plan reads of this kind. `obj` may be changed, so
+        nobody else holds it. Applied twice it does no more than once."""
+        obj["metadata"].pop("managedFields", None)
+        return obj
+
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         """The tenant object and the host object of a key."""
         return scope.tenant.get(self.api, key), scope.host.get(self.api, scope.host_key(key))

@@ -109,8 +109,11 @@ class Client:
         labels: str = "",
         fields: str = "",
         page_size: int = 500,
+        each: Callable[[Obj], Obj] = lambda obj: obj,
     ) -> ListResult:
-        """All pages, consistent with each other. Raises GoneError if they outlive the server's history."""
+        """All pages, consistent with each other. Raises GoneError if they outlive the server's history.
+        `each` is applied to every object of a page before the next page is fetched, so that a long list need
+        not be held as the server sends it."""
         result, token = ListResult(), ""
         while True:
             page = await self.send(
@@ -121,7 +124,7 @@ class Client:
             for item in page["items"] or ():
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)
-                result.append(item)
+                result.append(each(item))
             result.resource_version = page["metadata"]["resourceVersion"]
             token = page["metadata"].get("continue") or ""
             if not token:

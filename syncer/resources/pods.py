@@ -11,6 +11,12 @@ from syncer.core.pods.references import references
 from syncer.core.resource import SYNCED, Index, Item, Resource, Rule
 from syncer.core.scope import Scope
 
+_OF_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_KEPT = (
+    *("nodeName", "tolerations", "resources", "activeDeadlineSeconds", "terminationGracePeriodSeconds"),
+    *_OF_CONTAINERS,
+)
+_KEPT_OF_CONTAINER = ("name", "image", "resources")
 _MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
 
 
@@ -64,6 +70,17 @@ class Pods(Resource):
                     yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
         else:
             yield from _mounted(obj)
+
+    def kept(self, side: Side, obj: Obj) -> Obj:
+        """A host pod is made from the tenant's and never read back, but for what may change while it runs."""
+        pod = super().kept(side, obj)
+        if side == "host":
+            spec = {field: value for field, value in pod["spec"].items() if field in _KEPT}
+            for field in _OF_CONTAINERS:
+                if spec.get(field):
+                    spec[field] = [_container_kept(container) for container in spec[field]]
+            pod["spec"] = spec
+        return pod
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if tenant is None:
@@ -131,6 +148,10 @@ class Pods(Resource):
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         return spec.host_pod(tenant, scope)
+
+
+def _container_kept(container: Obj) -> Obj:
+    return {field: container[field] for field in _KEPT_OF_CONTAINER if field in container}
 
 
 def _mounted(tenant: Obj) -> list[Item]:

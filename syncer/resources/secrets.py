@@ -1,7 +1,8 @@
 """Secrets that pods refer to. Those with the tokens of a pod are the pod's, see syncer/resources/pods.py."""
 
-from syncer.core import apis
-from syncer.core.objects import Obj
+from syncer.core import apis, marks
+from syncer.core.actions import Side
+from syncer.core.objects import Obj, annotations_of
 from syncer.core.referenced import is_referenced
 from syncer.core.resource import Resource
 from syncer.core.scope import Scope
@@ -22,6 +23,13 @@ _PASSIVE = {
 class Secrets(Resource):
     api = apis.SECRETS
     tenant_owned = ("data", "immutable")
+
+    def kept(self, side: Side, obj: Obj) -> Obj:
+        """Tokens are written and never read, so none stays in memory."""
+        secret = super().kept(side, obj)
+        if side == "host" and marks.RESOURCE in annotations_of(secret):
+            secret.pop("data", None)
+        return secret
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
         return is_referenced(self.name, tenant, scope)

@@ -211,7 +211,6 @@ class Executor:
     def _store(self, side: Side, api: ApiResource, answer: Obj) -> None:
         store = self.stores[side].of(api)
         if store is not None and answer.get("kind") == api.kind:
-            answer["metadata"].pop("managedFields", None)
             store.put(answer)
 
     def _forget(self, side: Side, api: ApiResource, key: Key, uid: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from syncer.core.actions import Side
 from syncer.core.apis import ApiResource
-from syncer.core.objects import Obj
 from syncer.kube import errors
 from syncer.kube.client import Client
 from syncer.runtime.store import Store
@@ -81,10 +80,12 @@ class Informer:
 
     async def _list(self) -> None:
         source = self.source
-        found = await self._client.list(source.api, source.namespace, labels=source.labels)
+        found = await self._client.list(
+            source.api, source.namespace, labels=source.labels, each=self.store.kept
+        )
         self.listing = True
         try:
-            self.store.replace((_trimmed(obj) for obj in found), int(found.resource_version))
+            self.store.replace(found, int(found.resource_version))
         finally:
             self.listing = False
         self._version = found.resource_version
@@ -100,12 +101,6 @@ class Informer:
             if event.type == "DELETED":
                 self.store.remove(event.object)
             elif event.type != "BOOKMARK":
-                self.store.put(_trimmed(event.object))
+                self.store.put(event.object)
             self._version = event.object["metadata"]["resourceVersion"]
             self.store.progress = int(self._version)
-
-
-def _trimmed(obj: Obj) -> Obj:
-    """Without what no translation reads and every object bears."""
-    obj["metadata"].pop("managedFields", None)
-    return obj

@@ -22,6 +22,7 @@ from syncer.runtime.informer import Informer, Source
 from syncer.runtime.leadership import Leadership
 from syncer.runtime.metrics import Metrics
 from syncer.runtime.recorder import Recorder
+from syncer.runtime.sharing import Sharing
 from syncer.runtime.store import Change, Store, Stores
 from syncer.runtime.workqueue import ClosedError, Lane, WorkQueue
 
@@ -45,6 +46,7 @@ class Manager:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.metrics = parts.metrics
+        self._sharing = Sharing()
         self.queue: WorkQueue[Item] = WorkQueue()
         self.stores: dict[Side, Stores] = {"tenant": Stores(), "host": Stores()}
         self.scope = parts.scope.reading(self.stores["tenant"], self.stores["host"])
@@ -141,7 +143,7 @@ class Manager:
             name: functools.partial(_indexed, function, scope)
             for name, function in resource.indexes.get(side, {}).items()
         }
-        store = Store(indexes)
+        store = Store(indexes, functools.partial(_kept, resource, side, self._sharing))
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         source = Source(side, resource.api, namespace, selector.format(tenant=scope.name))
@@ -159,6 +161,10 @@ class Manager:
 
 def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:
     return function(obj, scope)
+
+
+def _kept(resource: Resource, side: Side, sharing: Sharing, obj: Obj, old: Obj | None) -> Obj:
+    return sharing.shared(resource.kept(side, obj), old)
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -11,6 +11,8 @@ from syncer.core.apis import ApiResource
 from syncer.core.objects import Key, Obj, key_of, version_of
 
 IndexFunction = Callable[[Obj], Iterable[Hashable]]
+Keep = Callable[[Obj, Obj | None], Obj]
+"""What to hold of a new object; with the one that it replaces, if any."""
 
 
 class Change(NamedTuple):
@@ -23,7 +25,10 @@ class Change(NamedTuple):
 class Store:
     """The objects of one kind on one side. `on_change` hears of every change right after it was made."""
 
-    def __init__(self, indexes: Mapping[str, IndexFunction] | None = None) -> None:
+    def __init__(
+        self, indexes: Mapping[str, IndexFunction] | None = None, keep: Keep = lambda obj, _: obj
+    ) -> None:
+        self._keep = keep
         self._objects: dict[Key, Obj] = {}
         self.progress = 0
         """The version up to which the watch has told everything. What is not here by then is gone: a slow
@@ -45,15 +50,22 @@ class Store:
         """The objects filed under `value`. Raises KeyError for an index that this store has not."""
         return list(self._indexes[index].get(value, {}).values())
 
+    def kept(self, obj: Obj) -> Obj:
+        """As `put` would store it, for whoever collects many objects before they come here."""
+        return self._keep(obj, self._objects.get(key_of(obj)))
+
     def put(self, obj: Obj) -> bool:
-        """Whether the object was news: not older than, nor the same as, what is here."""
+        """Whether the object was news: not older than, nor the same as, what is here. The store may change
+        the object."""
         key = key_of(obj)
         old = self._objects.get(key)
-        known = self.progress if old is None else version_of(old)
-        if known >= version_of(obj):
+        if not self._is_news(old, obj):
             return False
-        self._set(key, old, obj)
+        self._set(key, old, self._keep(obj, old))
         return True
+
+    def _is_news(self, old: Obj | None, obj: Obj) -> bool:
+        return version_of(obj) > (self.progress if old is None else version_of(old))
 
     def remove(self, obj: Obj) -> bool:
         """After a deletion that the watch told, whose version `obj` bears; a newer object of the name
@@ -73,14 +85,16 @@ class Store:
             self._set(key, old, None)
 
     def replace(self, objects: Iterable[Obj], version: int) -> None:
-        """A complete list, as it was at `version`: what it does not hold is gone, unless it came later."""
+        """A complete list, as it was at `version`, of objects as `kept` gives them: what it does not hold is
+        gone, unless it came later."""
         listed = {key_of(obj): obj for obj in objects}
         self.progress = 0
         for key, old in list(self._objects.items()):
             if key not in listed and version_of(old) <= version:
                 self._set(key, old, None)
-        for obj in listed.values():
-            self.put(obj)
+        for key, obj in listed.items():
+            if self._is_news(known := self._objects.get(key), obj):
+                self._set(key, known, obj)
         self.progress = version
 
     def _set(self, key: Key, old: Obj | None, new: Obj | None) -> None:

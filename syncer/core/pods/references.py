@@ -5,7 +5,6 @@ the other does not.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from syncer.core import names
@@ -39,11 +38,7 @@ def references(pod: Obj) -> frozenset[tuple[str, Key]]:
 
 def host_name(name: str, tenant: Obj, scope: Scope) -> str:
     """The host name of an object that a tenant pod refers to; an empty name refers to nothing and stays."""
-    return _host_name(scope.name, tenant["metadata"]["namespace"], name) if name else name
-
-
-# The pods of a workload refer to the same few objects, and a hash costs more than all else of a reference.
-_host_name = lru_cache(maxsize=4096)(names.host_name)
+    return names.host_name(scope.name, tenant["metadata"]["namespace"], name) if name else name
 
 
 def renamed(reference: Obj, path: tuple[str, ...], tenant: Obj, scope: Scope) -> Obj:

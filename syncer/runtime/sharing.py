@@ -1,0 +1,82 @@
+"""Lets objects share what they have in common: the pods of a workload differ in a few names and addresses,
+and a tenant pod shows the status of its host pod.
+
+Objects in a store are never changed, so parts of several may be one and the same. What counts as the same is
+the JSON text: Python alone would take `1`, `1.0` and `True` for each other.
+"""
+
+from typing import Any
+
+import msgspec
+
+from syncer.core.objects import Obj
+
+_LONGEST = 512  # bytes of JSON, characters of a string: what is longer is seldom met twice as a whole
+_encode = msgspec.json.Encoder().encode
+
+
+class Sharing:
+    """Remembers the parts met lately: at most twice `limit`, those that are met again for longer."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
+        self._recent: dict[str | bytes, Any] = {}
+        self._earlier: dict[str | bytes, Any] = {}
+
+    def shared(self, obj: Obj, old: Obj | None = None) -> Obj:
+        """The same object, made of parts that others have too. `obj` is changed in place, so nobody else may
+        hold it or anything in it; `old` is an earlier version of it, from which most of it can be taken."""
+        for name, part in obj.items():
+            if isinstance(part, dict):
+                before = old.get(name) if old else None
+                self._share_fields(part, before if isinstance(before, dict) else {})
+            elif isinstance(part, str):
+                obj[name] = self._string(part)
+        return obj
+
+    def _share_fields(self, part: Obj, before: Obj) -> None:
+        for name, value in part.items():
+            known = before.get(name)
+            if known is not None and known == value:  # a field of an object never changes its type
+                part[name] = known
+            else:
+                part[name] = self._value(value)
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._string(value)
+        if not isinstance(value, dict | list):
+            return value
+        text = _encode(value)
+        found = self._find(text)
+        if found is not None:
+            return found
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                value[name] = self._value(inner)
+        else:
+            value[:] = map(self._value, value)
+        return self._remember(text, value)
+
+    def _string(self, text: str) -> str:
+        found: str | None = self._find(text)
+        if found is None:
+            self._remember(text, text)
+        return text if found is None else found
+
+    def _find(self, key: str | bytes) -> Any:
+        if len(key) > _LONGEST:
+            return None
+        found = self._recent.get(key)
+        if found is None:
+            found = self._earlier.get(key)
+            if found is not None:
+                self._remember(key, found)
+        return found
+
+    def _remember(self, key: str | bytes, value: Any) -> Any:
+        if len(key) <= _LONGEST:
+            if len(self._recent) >= self._limit:
+                self._earlier, self._recent = self._recent, {}
+            self._recent[key] = value
+        return value
