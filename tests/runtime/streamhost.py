@@ -35,6 +35,9 @@ SWITCHED = (
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
     b"X-Stream-Protocol-Version: v5.channel.k8s.io\r\nAudit-Id: 42\r\n\r\n"
 )
+EXEC = "/exec/default/web/main?command=cat&input=1&output=1"
+FOLLOW = "/containerLogs/default/web/main?follow=true"
+LOG = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Authorities:
@@ -256,3 +259,20 @@ def scope(tenant: tuple[Obj, ...], host: tuple[Obj, ...]) -> Scope:
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
+
+
+@contextlib.asynccontextmanager
+async def streaming(api: FakeApi, folder: Path, *, secure: bool) -> AsyncIterator[Endpoint]:
+    """An endpoint before a host with the pod `web`, which is reached with or without TLS."""
+    authorities = Authorities(folder)
+    authorities.sign("api-server", *API_SERVER)
+    authorities.sign("host", "host", ca="server-ca", server=True, sans=("127.0.0.1",))
+    async with StreamHost().serve(authorities.server() if secure else None) as host:
+        access = Access(host.url, ca=folder / "server-ca.crt")
+        found = scope((pod(),), (host_pod(),))
+        async with Endpoint(host, api, authorities).serving(found, access) as made:
+            yield made
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
