@@ -65,7 +65,7 @@ class Cluster:
         return self.host.find(plural, host_name(TENANT, namespace, name), WORK)
 
 
-async def eventually(what: Callable[[], object], seconds: float = 5.0) -> None:
+async def eventually(what: Callable[[], object], seconds: float = 15.0) -> None:
     """Returns once `what` is true; an AssertionError that it raises counts as not yet."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
