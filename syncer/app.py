@@ -111,6 +111,7 @@ def _scope(settings: Settings, anchor: str) -> Scope:
         api_address=settings.api_address,
         dns_address=settings.dns_address,
         cluster_domain=settings.cluster_domain,
+        hosts_image=settings.hosts_image,
         pod_security=settings.pod_security,
         policy=settings.pods,
         services=settings.services,

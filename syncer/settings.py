@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dns_address: str = ""
     """The ClusterIPs of the host Services `api` and `dns`."""
     cluster_domain: str = "cluster.local"
+    hosts_image: str = ""
+    """The syncer's own image, if the workload namespace can pull it: it writes /etc/hosts of some pods."""
     pod_security: PodSecurity = "baseline"
     pods: Policy = Policy()
     nodes: Nodes = Nodes()

@@ -47,6 +47,8 @@ class Scope:
     dns_address: str = ""
     """The ClusterIP of the tenant's DNS."""
     cluster_domain: str = "cluster.local"
+    hosts_image: str = ""
+    """The image that writes /etc/hosts of pods with a subdomain; empty: it is left to the kubelet."""
     pod_security: PodSecurity = "baseline"
     policy: Policy = field(default_factory=Policy)
     services: Services = field(default_factory=Services)

@@ -82,6 +82,8 @@ def _settings(spec: Spec, api_address: str, dns_address: str, network: Network) 
         api_address=api_address,
         dns_address=dns_address,
         cluster_domain=spec.cluster_domain,
+        # The Secrets to pull images with are in the control plane's namespace: elsewhere it could not be had.
+        hosts_image="" if spec.image_pull_secrets else image(spec),
         pod_security=spec.pod_security,
         pods=spec.sync.pods,
         nodes=spec.sync.nodes,

@@ -106,17 +106,17 @@ def tokens(tenant: Obj, host_name: str, scope: Scope) -> list[Action]:
 
     A Secret of an earlier pod of this name holds tokens that died with that pod, so it goes first.
     """
+    key = Key(scope.namespace, secret_name(host_name))
+    secret = scope.host.get(apis.SECRETS, key)
+    owned = secret is not None and marks.is_owned(secret, tenant)
+    if secret is not None and owned and (remaining := _renewal(secret) - scope.now) > 0:
+        return [Wait(remaining)]  # a settled pod asks no further
     requests = token_requests(tenant)
     if not requests:
         return []
-    key = Key(scope.namespace, secret_name(host_name))
-    secret = scope.host.get(apis.SECRETS, key)
     actions: list[Action] = []
     current = ""
-    if secret is not None and marks.is_owned(secret, tenant):
-        remaining = _renewal(secret) - scope.now
-        if remaining > 0:
-            return [Wait(remaining)]
+    if secret is not None and owned:
         current = uid_of(secret)
     elif secret is not None:
         actions.append(Delete("host", apis.SECRETS, key, uid_of(secret)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from syncer.core import apis
 from syncer.core.objects import Obj
-from syncer.core.pods import affinity, environment, metadata, references, refusals, resolver, volumes
+from syncer.core.pods import affinity, environment, hosts, metadata, references, refusals, resolver, volumes
 from syncer.core.refusal import Refused
 from syncer.core.resource import new_host_object
 from syncer.core.scope import Scope
@@ -70,6 +70,8 @@ def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
     spec.update(resolver.host_dns(tenant, scope))
     if not given.get("hostname") and not given.get("hostnameOverride") and not given.get("hostNetwork"):
         spec["hostname"] = resolver.hostname(tenant)
+    spec.update(hosts.host_names(tenant, scope))
+    hosts.write(spec, tenant, scope)
     spec.update(_host_scheduling(tenant, scope))
     return spec
 
