@@ -15,6 +15,7 @@ from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import layout
 from vcp.errors import NotFoundError
+from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
 
@@ -172,6 +173,23 @@ def _remains(namespaces: Iterable[Obj], recorded: Collection[str]) -> Iterator[T
             components=(),
             expires=max(filter(None, map(expiry, left)), default=None),
         )
+
+
+def named(spec: Spec) -> Tenant:
+    """A tenant of which nothing is known but where it is to be, for who has made it and now deletes it."""
+    return Tenant(
+        name=spec.name,
+        namespace=spec.namespace,
+        workload_namespace=spec.workload_namespace,
+        distro=spec.distro,
+        version=spec.version,
+        state="",
+        reason="",
+        created=datetime.now(UTC),
+        certificates_expire=None,
+        protected=spec.protected,
+        components=(),
+    )
 
 
 def spec_of(record: Obj) -> dict[str, Any]:
