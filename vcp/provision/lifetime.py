@@ -49,6 +49,15 @@ def decide(spec: Spec, record: Mapping[str, Any] | None, now: datetime) -> datet
     return moment(spec.ttl, before=before, current=inventory.expiry(record) if record else None, now=now)
 
 
+async def recorded_expiry(host: Client, tenant: inventory.Tenant) -> datetime | None:
+    """When the tenant expires as of now; of one without a record, as it was last seen."""
+    try:
+        record = await host.get(apis.SECRETS, tenant.namespace, layout.RECORD)
+    except kube.NotFoundError:
+        return tenant.expires
+    return inventory.expiry(record)
+
+
 async def end(host: Client, spec: Spec) -> None:
     """Takes the moment away, whoever has written it: the spec wants a life without end."""
     await _note(host, spec.namespace, None)
