@@ -92,7 +92,7 @@ async def test_a_failure_can_be_kept_and_collected(
     assert (folder / "tenant/pods.yaml").is_file()
     assert (folder / "host/vcp-a/logs/api-0_api.log").read_text() == "said"
     assert "host vcp-a-work: injected 403" in (folder / "missing.txt").read_text()
-    assert (await cli("list")).out.splitlines()[1].split()[7] == "59m"
+    assert (await cli("list")).out.splitlines()[1].split()[7:9] == ["in", "59m"]
     refused = await cli(*RUN, "--", "true")
     assert (refused.code, "exists already" in refused.err) == (4, True)
     assert left(api) == {"vcp-a", "vcp-a-work"}

@@ -1,4 +1,4 @@
-"""`vcp run` and what reaps after it, as a CI job meets them: exit codes, signals, sudden deaths, no leftovers."""
+"""`vcp run` and what reaps after it, as a CI job meets them: exit codes, signals, sudden deaths."""
 
 import json
 import os
@@ -12,23 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from .. import objects
 from ..conftest import LabUser, eventually
 from . import seen
 from .conftest import Vcp
 
 K8S = ("--set", "distro=k8s")
-POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "one"},
-    "spec": {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 1,
-        "containers": [
-            {"name": "one", "image": "localhost/toolbox:dev", "command": ["echo", "from the pod"]}
-        ],
-    },
-}
 
 
 @pytest.fixture
@@ -46,11 +35,13 @@ def test_a_command_runs_with_pods_of_its_own_and_nothing_stays(vcp: Vcp) -> None
     """Its exit code and output are passed on; the user's kubeconfig is not touched."""
     before = vcp.kubeconfig.read_text()
     script = """
-    kubectl apply -f - >/dev/null && kubectl wait --for=jsonpath={.status.phase}=Succeeded pod/one --timeout=60s >/dev/null
+    kubectl apply -f - >/dev/null
+    kubectl wait --for=jsonpath={.status.phase}=Succeeded pod/one --timeout=60s >/dev/null
     kubectl logs one; echo "$VCP_TENANT"; exit 7
     """
+    one = json.dumps(objects.pod("one", "echo", "from the pod", restartPolicy="Never"))
     started = time.monotonic()
-    done = vcp.run("run", *K8S, "--timings", "--", "sh", "-c", script, stdin=json.dumps(POD), expect=7)
+    done = vcp.run("run", *K8S, "--timings", "--", "sh", "-c", script, stdin=one, expect=7)
     print(f"\n{time.monotonic() - started:.1f} s in all\n{done.stderr[done.stderr.index('STEP') :]}")
     said, name = done.stdout.splitlines()
     assert said == "from the pod"
@@ -132,7 +123,7 @@ def test_what_a_killed_run_leaves_is_reaped_by_the_account_that_may_do_no_more(
     account = ("--as", f"system:serviceaccount:{reaper}:vcp-reaper")
     for verb, what, where in (
         ("list", "secrets", "-A"),
-        ("get", f"secrets/pki-api", f"-n=vcp-{run_name}"),
+        ("get", "secrets/pki-api", f"-n=vcp-{run_name}"),
         ("delete", "pods", "-A"),
         ("patch", "namespaces", ""),
     ):
