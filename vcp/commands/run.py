@@ -65,6 +65,8 @@ async def command(
     asked = {"name": name, "ttl": ttl, "namespace": session.namespace}
     said |= {key: value for key, value in asked.items() if value}
     said.setdefault("name", f"run-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}")
+    if isinstance(said["storage"], dict) and said["storage"]["ephemeral"]:
+        said["storage"]["class"] = ""  # a default for tenants that last must not stop one that does not
     wait = config.seconds(session.config.timeout or _PATIENCE)
     seconds = config.seconds(limit) if limit else None
     with progress.step("plan"):
@@ -125,8 +127,8 @@ async def _whole(run: _Run, *, keep: bool, folder: Path | None) -> int:
         try:
             if code and folder:
                 await _survive(watch.during(_collect(run, folder), cleaning=True), "saving the evidence")
-            if code and keep and not watch.signalled and await _is_ours(run):
-                _tell_kept(run)
+            if code and keep and not watch.signalled:
+                await _survive(watch.during(_tell_kept(run), cleaning=True), "looking at the tenant")
             elif not await watch.during(_delete(run), cleaning=True):
                 code = code or 1
         except guard.GivenUpError:
@@ -174,16 +176,21 @@ async def _admin(run: _Run) -> auth.Access | None:
 
 async def _is_ours(run: _Run) -> bool:
     """Whether this very run has made the tenant: another one of the same name may have been faster."""
-    host, spec = run.session.host, run.spec
-    places = ((apis.SECRETS, spec.namespace, layout.RECORD),)
-    born = ((apis.NAMESPACES, "", name) for name in (spec.namespace, spec.workload_namespace))
-    for resource, namespace, name in (*places, *born):
+    spec = run.spec
+
+    async def mark(resource: apis.ApiResource, namespace: str, name: str) -> str | None:
         try:
-            found = await host.get(resource, namespace, name)
+            found = await run.session.host.get(resource, namespace, name)
         except (kube.NotFoundError, kube.ForbiddenError):
-            continue
-        return (found["metadata"].get("annotations") or {}).get(inventory.RUN) == run.creation.run
-    return False
+            return None
+        mark: str = (found["metadata"].get("annotations") or {}).get(inventory.RUN, "")
+        return mark
+
+    recorded = await mark(apis.SECRETS, spec.namespace, layout.RECORD)
+    if recorded is not None:
+        return recorded == run.creation.run
+    born = [await mark(apis.NAMESPACES, "", name) for name in (spec.namespace, spec.workload_namespace)]
+    return run.creation.run in born
 
 
 async def _delete(run: _Run) -> bool:
@@ -215,9 +222,10 @@ async def _survive(work: Coroutine[Any, Any, None], what: str) -> bool:
     return True
 
 
-def _tell_kept(run: _Run) -> None:
+async def _tell_kept(run: _Run) -> None:
     name = run.spec.name
-    output.say(f"vcp: tenant {name} is kept: `vcp connect {name}` uses it, {run.left()}.")
+    if await _is_ours(run):
+        output.say(f"vcp: tenant {name} is kept: `vcp connect {name}` uses it, {run.left()}.")
 
 
 def _given_up(run: _Run) -> VcpError:
