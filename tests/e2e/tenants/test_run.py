@@ -18,6 +18,11 @@ from . import seen
 from .conftest import Vcp
 
 K8S = ("--set", "distro=k8s")
+POD = json.dumps(objects.pod("one", "echo", "from the pod", restartPolicy="Never"))
+RUN_POD = (
+    "{ kubectl apply -f - && kubectl wait --for=jsonpath={.status.phase}=Succeeded pod/one --timeout=60s; }"
+    " >/dev/null"
+)
 
 
 @pytest.fixture
@@ -34,17 +39,12 @@ def gone(lab: LabUser, name: str) -> bool:
 def test_a_command_runs_with_pods_of_its_own_and_nothing_stays(vcp: Vcp) -> None:
     """Its exit code and output are passed on; the user's kubeconfig is not touched."""
     before = vcp.kubeconfig.read_text()
-    script = """
-    kubectl apply -f - >/dev/null
-    kubectl wait --for=jsonpath={.status.phase}=Succeeded pod/one --timeout=60s >/dev/null
-    kubectl logs one; echo "$VCP_TENANT"; exit 7
-    """
-    one = json.dumps(objects.pod("one", "echo", "from the pod", restartPolicy="Never"))
+    script = f"{RUN_POD} && kubectl get pod one -o name; echo $VCP_TENANT; exit 7"
     started = time.monotonic()
-    done = vcp.run("run", *K8S, "--timings", "--", "sh", "-c", script, stdin=one, expect=7)
+    done = vcp.run("run", *K8S, "--timings", "--", "sh", "-c", script, stdin=POD, expect=7)
     print(f"\n{time.monotonic() - started:.1f} s in all\n{done.stderr[done.stderr.index('STEP') :]}")
     said, name = done.stdout.splitlines()
-    assert said == "from the pod"
+    assert said == "pod/one"
     assert re.fullmatch(r"run-[a-z0-9]{8}", name)
     assert gone(vcp.lab, name)
     assert vcp.kubeconfig.read_text() == before
@@ -55,7 +55,8 @@ def test_two_at_once_a_failure_leaves_evidence_and_a_stubborn_command_is_killed(
 ) -> None:
     names = [f"r-{secrets.token_hex(4)}" for _ in range(2)]
     folder = tmp_path / "evidence"
-    failing = ("--collect", str(folder), "--", "sh", "-c", "kubectl create event x 2>/dev/null; exit 3")
+    (tmp_path / "pod.json").write_text(POD)
+    failing = ("--collect", str(folder), "--", "sh", "-c", f"{RUN_POD} <{tmp_path}/pod.json; exit 3")
     script = "trap '' TERM; echo up; while :; do sleep 0.1; done"
     stubborn = ("--", "bash", "-c", script)
     with (
@@ -77,7 +78,9 @@ def test_two_at_once_a_failure_leaves_evidence_and_a_stubborn_command_is_killed(
     assert {"api", "etcd", "syncer", "dns"} <= logs
     (metrics,) = (folder / "metrics").iterdir()
     assert "# HELP" in metrics.read_text()
-    assert (folder / "tenant" / "pods.yaml").is_file()
+    assert "name: one" in (folder / "tenant" / "pods.yaml").read_text()
+    (log,) = (folder / "host" / f"vcp-{names[0]}-work" / "logs").iterdir()
+    assert log.read_text() == "from the pod\n"
     assert not (folder / "missing.txt").exists()
 
 
