@@ -17,6 +17,10 @@ from vcp.options import Options, global_options
 COMMANDS = {
     "create": "Create a tenant cluster, or bring an existing one to its spec.",
     "delete": "Delete tenant clusters and everything that belongs to them.",
+    "run": "Run a command with a throwaway tenant cluster.",
+    "extend": "Let a tenant cluster live longer.",
+    "reap": "Delete the tenant clusters whose time is over.",
+    "reaper": "Put what reaps at intervals onto the host.",
     "list": "List the tenant clusters.",
     "status": "Show how a tenant cluster is and what to do next.",
     "kubeconfig": "Print a kubeconfig for a tenant cluster.",

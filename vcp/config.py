@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from vcp.errors import UsageError
+from vcp.spec import units
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,14 +73,9 @@ def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds(text: str) -> float:
-    """A duration such as `90`, `90s`, `2m` or `1h30m`. Raises UsageError."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
-    total, number = 0.0, ""
-    for char in text if text[-1:] in units else f"{text}s":
-        if char in units and number:
-            total, number = total + float(number) * units[char], ""
-        elif char.isdigit() or (char == "." and "." not in number):
-            number += char
-        else:
-            raise UsageError(f"{text!r} is no duration", hint="write 90s, 2m or 1h30m")
-    return total
+    """A duration that the user has given. Raises UsageError where `units.duration` finds none."""
+    try:
+        return units.duration(text).total_seconds()
+    except ValueError as error:
+        message, _, hint = str(error).partition("; ")
+        raise UsageError(message, hint=hint) from error

@@ -15,6 +15,7 @@ from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import layout
 from vcp.errors import NotFoundError
+from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
 
@@ -22,6 +23,11 @@ SELECTOR = f"{layout.PART_OF}=vcp"
 # Annotations of the record, written when the kubeconfig has been published.
 PUBLISHED = "vcp.dev/published"
 EXPIRES = "vcp.dev/certificates-expire"
+# When the tenant may be deleted. Also on the namespaces that vcp makes, which stand before the record does.
+EXPIRES_AT = "vcp.dev/expires-at"
+
+# Which `vcp run` has made this, the record or a namespace, and so may delete it.
+RUN = "vcp.dev/run"
 
 
 class Component(msgspec.Struct, frozen=True):
@@ -47,6 +53,7 @@ class Tenant(msgspec.Struct, frozen=True):
     certificates_expire: datetime | None
     protected: bool
     components: tuple[Component, ...]
+    expires: datetime | None = None
 
     @property
     def ready(self) -> int:
@@ -91,6 +98,12 @@ async def find(host: Client, name: str, namespace: str = "") -> Tenant:
             return found[0]
     where = f" in namespace {namespace}" if namespace else ""
     raise NotFoundError(f"no tenant {name!r}{where}", hint="`vcp list` shows those that there are")
+
+
+async def records(host: Client, namespace: str = "") -> tuple[Tenant, ...]:
+    """As `read`, but without a look at the workloads, which takes further rights: no state is told."""
+    found = await host.list(apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={layout.RECORD}")
+    return assemble(found, (), await _namespaces(host, namespace), whole=not namespace)
 
 
 async def _objects(host: Client, namespace: str) -> tuple[list[Any], list[Any], list[Any]]:
@@ -158,7 +171,25 @@ def _remains(namespaces: Iterable[Obj], recorded: Collection[str]) -> Iterator[T
             certificates_expire=None,
             protected=False,
             components=(),
+            expires=max(filter(None, map(expiry, left)), default=None),
         )
+
+
+def named(spec: Spec) -> Tenant:
+    """A tenant of which nothing is known but where it is to be, for who has made it and now deletes it."""
+    return Tenant(
+        name=spec.name,
+        namespace=spec.namespace,
+        workload_namespace=spec.workload_namespace,
+        distro=spec.distro,
+        version=spec.version,
+        state="",
+        reason="",
+        created=datetime.now(UTC),
+        certificates_expire=None,
+        protected=spec.protected,
+        components=(),
+    )
 
 
 def spec_of(record: Obj) -> dict[str, Any]:
@@ -219,7 +250,18 @@ def _tenant(record: Obj, workloads: Iterable[Obj], *, terminating: bool) -> Tena
         certificates_expire=parse_time(annotations[EXPIRES]) if EXPIRES in annotations else None,
         protected=bool(spec.get("protected")),
         components=components,
+        expires=expiry(record),
     )
+
+
+def expiry(obj: Obj) -> datetime | None:
+    """When the tenant expires by this object of it, its record or a namespace; None if never, or if somebody
+    has written what is no time there: a tenant is not deleted for a slip."""
+    noted = (obj["metadata"].get("annotations") or {}).get(EXPIRES_AT, "")
+    try:
+        return parse_time(noted) if noted else None
+    except ValueError:
+        return None
 
 
 def parse_time(text: str) -> datetime:

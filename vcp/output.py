@@ -139,6 +139,40 @@ class Live:
         return spinner
 
 
+class Timed:
+    """Another progress whose steps are remembered, for a table of where the time went."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._took: list[tuple[str, float]] = []
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        with self.silently(name), self._inner.step(name):
+            yield
+
+    @contextlib.contextmanager
+    def silently(self, name: str) -> Iterator[None]:
+        """A step that shows nothing, because something else is using the terminal."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._took.append((name, time.monotonic() - started))
+
+    def waiting(self, why: str) -> None:
+        self._inner.waiting(why)
+
+    def result(self, text: str) -> None:
+        self._inner.result(text)
+
+    def report(self) -> str:
+        total = sum(seconds for _, seconds in self._took)
+        return table(
+            [{"step": name, "seconds": f"{took:.2f}"} for name, took in [*self._took, ("all", total)]]
+        )
+
+
 def progress() -> Progress:
     return Live() if sys.stderr.isatty() else Lines()
 

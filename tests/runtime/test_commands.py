@@ -19,7 +19,8 @@ async def test_list_shows_every_tenant_of_the_host(api: FakeApi, cli: HostCli) -
     result = await cli("list")
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert lines[0].split() == ["NAME", "NAMESPACE", "DISTRO", "STATE", "READY", "AGE", "CERTIFICATES"]
+    titles = ["NAME", "NAMESPACE", "DISTRO", "STATE", "READY", "AGE", "EXPIRES", "CERTIFICATES"]
+    assert lines[0].split() == titles
     assert lines[1].split()[:6] == ["a", "vcp-a", "k3s", "v1.36.3", "Ready", "2/2"]
     assert lines[1].endswith("EXPIRED")
     assert "NotReady (api 0/1 ready)" in lines[2]

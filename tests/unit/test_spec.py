@@ -66,7 +66,7 @@ def test_one_namespace_may_hold_both() -> None:
         ("name: a\nimageRegistry: https://x", "imageRegistry: 'https://x' is no host"),
         ("name: a\nclusterDomain: '-'", "clusterDomain: '-' is no DNS domain"),
         ("name: a\nstorage: {ephemeral: true}\netcd: {replicas: 3}", "storage.ephemeral: one member only"),
-        ("name: a\ncertificates: {leaf: 1w}", "certificates.leaf: '1w' is not a duration"),
+        ("name: a\ncertificates: {leaf: 1w}", "certificates.leaf: '1w' is no duration"),
         ("name: a\ncertificates: {leaf: 11y}", "certificates.leaf: outlives the authority"),
         (
             "name: a\nextraArgs: {apiServer: {etcd-servers: x}}",

@@ -1,7 +1,7 @@
 """`vcp create`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from vcp.session import Session, complete_names, on_host
 )
 @click.option("--tls-san", "tls_sans", multiple=True, metavar="NAME", help="Further name of the API.")
 @click.option("--service-cidr", metavar="CIDR", help="The host's service CIDR, if it does not tell it.")
+@click.option("--ttl", metavar="DURATION", help="Life of the tenant, after which `vcp reap` deletes it.")
 @click.option("--wait/--no-wait", default=True, help="Return when the tenant is usable.  [default: wait]")
 @click.option("--timeout", "limit", default="", metavar="DURATION", help="How long to wait.  [default: 120s]")
 @click.option("--dry-run", is_flag=True, help="Print every manifest, Secrets redacted; change nothing.")
@@ -54,27 +55,20 @@ async def command(
     Settings come from the built-in defaults, the configuration file's `spec`, the spec file and the flags,
     later ones over earlier ones. Without a spec file, a tenant that exists keeps what is not named.
     """
-    host, progress = session.host, output.progress()
+    progress = output.progress()
     seconds = config.seconds(limit or session.config.timeout or "120s")
-    said = config.layered(_read(file), _flags(name, session.namespace, flags))
+    said = config.layered(read(file), _flags(name, session.namespace, flags))
     if not said.get("name"):
         raise UsageError("the tenant has no name", hint="vcp create NAME, or `name` in the spec file")
     with progress.step("plan"):
-        place = said.get("namespace") or session.config.spec.get("namespace") or f"vcp-{said['name']}"
-        old = await facts.recorded(host, said["name"], place)
-        if old is None:
-            await _nowhere_else(session, said["name"], place)
-        base = old.to_mapping() if old and file is None else session.config.spec
-        spec = specs.load(config.layered(base, said), overrides=[_setting(text) for text in sets])
-        _compare(old, spec)
-        survey = await facts.survey(host, spec)
-        objects = creating.preview(spec, survey)
+        old, creation = await plan(session, said, sets, progress, seconds, complete=file is not None)
+        objects = creating.preview(creation.spec, creation.survey)
         progress.result(f"{len(objects)} objects")
+    spec = creation.spec
     if dry_run:
-        facts.check_service_cidr(survey)
+        facts.check_service_cidr(creation.survey)
         _print(render.redact(objects), session.output)
         return
-    creation = creating.Creation(host, spec, survey, progress, seconds, _named(spec, said, old))
     await creating.check(creation, objects)
     session.options.if_interrupted = (
         f"`vcp create {spec.name}` continues, `vcp delete {spec.name}` removes what there is."
@@ -85,7 +79,32 @@ async def command(
     _answer(spec, session.output, "created" if old is None else "changed" if changed else "unchanged")
 
 
-def _read(file: str | None) -> Mapping[str, Any]:
+async def plan(
+    session: Session,
+    said: Mapping[str, Any],
+    sets: Iterable[str],
+    progress: output.Progress,
+    seconds: float,
+    *,
+    complete: bool,
+) -> tuple[specs.Spec | None, creating.Creation]:
+    """The spec as last applied, and what is to be done now; nothing is changed yet. Where what is `said` is
+    not `complete`, a tenant that exists keeps what is not named."""
+    name, base = said["name"], session.config.spec
+    place = said.get("namespace") or base.get("namespace") or f"vcp-{name}"
+    old = await facts.recorded(session.host, name, place)
+    if old is None:
+        await _nowhere_else(session, name, place)
+    elif not complete:
+        base = old.to_mapping()
+    spec = specs.load(config.layered(base, said), overrides=[_setting(text) for text in sets])
+    _compare(old, spec)
+    survey = await facts.survey(session.host, spec)
+    return old, creating.Creation(session.host, spec, survey, progress, seconds, _named(spec, said, old))
+
+
+def read(file: str | None) -> Mapping[str, Any]:
+    """What a spec file says; `-` is stdin."""
     if file is None:
         return {}
     try:
@@ -114,6 +133,7 @@ def _flags(name: str, namespace: str, flags: Mapping[str, Any]) -> dict[str, Any
         "storage": {"ephemeral": True} if flags["ephemeral"] else {},
         "expose": {key: value for key, value in expose.items() if value},
         "serviceCidr": flags["service_cidr"],
+        "ttl": flags["ttl"],
     }
     return {key: value for key, value in said.items() if value}
 

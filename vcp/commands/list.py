@@ -70,5 +70,12 @@ def _row(tenant: inventory.Tenant, now: datetime) -> dict[str, str]:
         "state": tenant.state + (f" ({tenant.reason})" if tenant.reason else ""),
         "ready": f"{tenant.ready}/{tenant.desired}",
         "age": output.age(now - tenant.created),
+        "expires": _left(tenant.expires, now),
         "certificates": left,
     }
+
+
+def _left(expires: datetime | None, now: datetime) -> str:
+    if expires is None:
+        return "-"
+    return f"in {output.age(expires - now)}" if expires > now else "overdue"

@@ -115,6 +115,7 @@ def _text(status: Status, now: datetime) -> str:
         f"namespaces    {tenant.namespace}, {tenant.workload_namespace or tenant.namespace} (workloads)",
         f"distro        {tenant.distro} {tenant.version}",
         f"age           {output.age(now - tenant.created)}",
+        *([f"expires       at {tenant.expires:%Y-%m-%d %H:%M:%S} UTC"] if tenant.expires else []),
         f"certificates  until {expiry:%Y-%m-%d}" if expiry else "certificates  unknown",
         *(f"endpoint      {text}" for text in status.endpoints),
         "",

@@ -51,13 +51,17 @@ async def apply(host: Client, obj: Obj) -> Outcome:
     return "unchanged" if _substance(before) == _substance(after) else "changed"
 
 
-async def ensure_namespace(host: Client, obj: Obj, tenant: str, *, named_by_user: bool) -> Outcome:
-    """Makes the namespace, or takes one that is this tenant's or that the user has named.
+async def ensure_namespace(
+    host: Client, obj: Obj, tenant: str, *, named_by_user: bool, notes: Mapping[str, str] | None = None
+) -> Outcome:
+    """Makes the namespace, with `notes` as annotations that later applies leave alone, or takes one that is
+    this tenant's or that the user has named.
 
     Raises RefusedError for any other that exists."""
     try:
         # Not an apply, which would take a namespace that somebody else has just made.
-        await host.create(apis.NAMESPACES, "", obj, field_manager=layout.FIELD_MANAGER)
+        born = {**obj, "metadata": {**obj["metadata"], "annotations": dict(notes)}} if notes else obj
+        await host.create(apis.NAMESPACES, "", born, field_manager=layout.FIELD_MANAGER)
     except (kube.AlreadyExistsError, kube.ForbiddenError):
         current = await _existing(host, obj["metadata"]["name"])
         check_namespace(current, tenant, named_by_user=named_by_user)

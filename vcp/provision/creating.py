@@ -17,8 +17,8 @@ from syncer.kube import auth
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import inventory, layout, lock, output, pki, render, ways
-from vcp.errors import HostError
-from vcp.provision import applying, bootstrap, facts, permissions, pruning, waiting
+from vcp.errors import HostError, RefusedError
+from vcp.provision import applying, bootstrap, facts, lifetime, permissions, pruning, waiting
 from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
@@ -43,7 +43,8 @@ _API = {"api", "etcd"}
 @dataclass(frozen=True)
 class Creation:
     """One create under way. `survey` was read before the lock was held; namespaces in `named` may exist
-    already, because the user has named them or the tenant lives there."""
+    already, because the user has named them or the tenant lives there. A `run` is the mark of a create that
+    is to make the tenant, not to continue it, and may delete what bears that mark."""
 
     host: Client
     spec: Spec
@@ -51,6 +52,7 @@ class Creation:
     progress: output.Progress
     seconds: float
     named: frozenset[str] = frozenset()
+    run: str = ""
 
 
 def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
@@ -87,16 +89,10 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
     host, spec, progress = creation.host, creation.spec, creation.progress
     first, *access = render.render_access(spec, creation.survey.facts)
     with progress.step("namespaces"):
-        outcomes = [
-            await applying.ensure_namespace(
-                host, obj, spec.name, named_by_user=obj["metadata"]["name"] in creation.named
-            )
-            for obj in first.objects
-            if obj["kind"] == "Namespace"
-        ]
+        outcomes = await _namespaces(creation, first.objects)
         progress.result(_summary(outcomes))
     async with lock.held(host, spec.namespace, layout.labels(spec, "create"), lock.identity()):
-        outcomes += await _apply(creation, "record", first.objects)
+        outcomes += await _record(creation, first.objects)
         for step in access:
             outcomes += await _apply(creation, step.name, step.objects)
         with progress.step("address"):
@@ -115,6 +111,47 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
         if wait:
             outcomes += await _finish(creation, material, steps)
     return set(outcomes) != {"unchanged"}
+
+
+async def _namespaces(creation: Creation, objects: Iterable[Obj]) -> list[applying.Outcome]:
+    """A namespace that is made here says at once when it may go: we might die before there is a record."""
+    spec = creation.spec
+    when = lifetime.moment(spec.ttl, before="", current=None, now=datetime.now(UTC))
+    notes = _notes(creation, when)
+    return [
+        await applying.ensure_namespace(
+            creation.host,
+            obj,
+            spec.name,
+            named_by_user=obj["metadata"]["name"] in creation.named,
+            notes=notes,
+        )
+        for obj in objects
+        if obj["kind"] == "Namespace"
+    ]
+
+
+async def _record(creation: Creation, objects: Iterable[Obj]) -> list[applying.Outcome]:
+    """Raises RefusedError if the tenant is to be made and is there already."""
+    host, spec = creation.host, creation.spec
+    before = await lifetime.record(host, spec)
+    if creation.run and before:
+        raise RefusedError(f"tenant {spec.name!r} exists already", hint="choose another name")
+    when = lifetime.decide(spec, before, datetime.now(UTC))
+    notes = _notes(creation, when)
+    dated = [
+        {**obj, "metadata": {**obj["metadata"], "annotations": notes}} if notes else obj for obj in objects
+    ]
+    outcomes = await _apply(creation, "record", dated)
+    if before and not when and inventory.expiry(before):
+        await lifetime.end(host, spec)
+    return outcomes
+
+
+def _notes(creation: Creation, expires: datetime | None) -> dict[str, str]:
+    """Annotations of what says that the tenant exists."""
+    notes = {inventory.EXPIRES_AT: lifetime.written(expires)} if expires else {}
+    return notes | ({inventory.RUN: creation.run} if creation.run else {})
 
 
 async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[applying.Outcome]:

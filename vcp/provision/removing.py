@@ -74,6 +74,13 @@ async def _hurry(host: Client, namespace: str, tenant: str, *, keep_data: bool) 
     give each pod its whole grace period. Only an etcd whose data stays gets that; an API server without its
     etcd would use it up."""
     labels = f"{layout.TENANT}={tenant}"
+    with contextlib.suppress(
+        kube.ForbiddenError
+    ):  # it only takes longer for who may delete no more than namespaces
+        await _end_pods(host, namespace, labels, keep_data=keep_data)
+
+
+async def _end_pods(host: Client, namespace: str, labels: str, *, keep_data: bool) -> None:
     kept = f",{layout.COMPONENT}!=etcd" if keep_data else ""
     for pod in await host.list(apis.PODS, namespace, labels=f"{labels},{layout.COMPONENT}{kept}"):
         with contextlib.suppress(kube.NotFoundError):

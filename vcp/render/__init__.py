@@ -25,6 +25,7 @@ __all__ = [
     "render",
     "render_access",
     "secret_files",
+    "syncer_image",
     "tenant_objects",
 ]
 
@@ -104,6 +105,11 @@ def tenant_objects(spec: Spec) -> tuple[Obj, ...]:
     for obj in found:
         obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp"}
     return tuple(found)
+
+
+def syncer_image(spec: Spec) -> str:
+    """The image of the syncer, in which there is a `vcp` of the same version, too."""
+    return syncer.image(spec)
 
 
 def flatten(steps: Iterable[Step]) -> list[Obj]:

@@ -33,9 +33,15 @@ def _documents(name: str) -> bytes:
     return msgspec.json.encode(list(yaml.safe_load_all(_text(name))))
 
 
+def documents(name: str) -> list[Obj]:
+    """The objects of one manifest as they are written, for the caller to change."""
+    found: list[Obj] = msgspec.json.decode(_documents(name))
+    return found
+
+
 def objects(spec: Spec, name: str) -> dict[str, Obj]:
     """The objects of one manifest by `Kind/name`, in the tenant's namespaces and with its labels."""
-    found: list[Obj] = msgspec.json.decode(_documents(name))
+    found = documents(name)
     places = {"control-plane": spec.namespace, "workloads": spec.workload_namespace}
     by_name = {}
     for obj in found:

@@ -38,6 +38,7 @@ def problems(spec: Spec) -> Iterator[Problem]:
     yield from _storage(spec)
     yield from _networks(spec)
     yield from _certificates(spec)
+    yield from _life(spec)
     yield from _extra_args(spec)
     yield from _sync(spec)
 
@@ -159,6 +160,14 @@ def _certificates(spec: Spec) -> Iterator[Problem]:
             yield path, str(error)
     if len(lives) == 2 and lives["certificates.leaf"] > lives["certificates.ca"]:
         yield "certificates.leaf", "outlives the authority that signs it; make `certificates.ca` longer"
+
+
+def _life(spec: Spec) -> Iterator[Problem]:
+    try:
+        if spec.ttl and not duration("1s") <= duration(spec.ttl) <= duration("10y"):
+            yield "ttl", f"{spec.ttl} is out of range: from 1s to 10y; leave it empty for a life without end"
+    except ValueError as error:
+        yield "ttl", str(error)
 
 
 def _extra_args(spec: Spec) -> Iterator[Problem]:

@@ -219,7 +219,11 @@ class Spec(_Part, frozen=True):
     limits: Limits = Limits()
     certificates: Certificates = Certificates()
     encrypt_secrets: Annotated[bool, Meta(description="Encrypt the tenant's Secrets in its etcd.")] = True
-    protected: Annotated[bool, Meta(description="`vcp delete` refuses the tenant.")] = False
+    ttl: Annotated[
+        str,
+        Meta(description="Life of the tenant, after which `vcp reap` deletes it; empty: for ever."),
+    ] = ""
+    protected: Annotated[bool, Meta(description="`vcp delete` and `vcp reap` refuse the tenant.")] = False
 
     def __post_init__(self) -> None:
         # Derived defaults are filled in at once, so no reader of a spec has to know how they are derived.

@@ -1,6 +1,7 @@
 """Kubernetes quantities and durations: text that people write, checked and turned into numbers."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
 
@@ -13,8 +14,11 @@ _SUFFIXES = {
 }
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|[kMGTPE]|[KMGTPE]i)?")
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 31_536_000}
-_DURATION = re.compile(r"(?:\d+[smhdy])+")
+# In the order in which they are written; each at most once, so that a slip such as `1m1m` is noticed.
+_SECONDS = {"y": 31_536_000, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in _SECONDS), re.ASCII)
+_BARE = re.compile(_NUMBER, re.ASCII)
 
 
 def quantity(text: str) -> Fraction:
@@ -26,11 +30,20 @@ def quantity(text: str) -> Fraction:
 
 
 def duration(text: str) -> timedelta:
-    """A duration such as `8h`, `90d` or `1d12h` (a year has 365 days); ValueError if it is none."""
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration; write for example 30m, 8h, 90d or 1y")
-    parts = re.findall(r"(\d+)([smhdy])", text)
+    """A duration such as `90` (seconds), `0.5s`, `1h30m`, `90d` or `1y` (of 365 days); ValueError if it is
+    none."""
+    if bare := _BARE.fullmatch(text):
+        counts: Sequence[str | None] = ("0", "0", "0", "0", bare[1])
+    else:
+        match = _DURATION.fullmatch(text)
+        counts = match.groups() if match else ()
+    if not any(counts):
+        raise ValueError(f"{text!r} is no duration; write for example 90s, 30m, 1h30m, 90d or 1y")
+    total = sum(
+        (Fraction(count) * unit for count, unit in zip(counts, _SECONDS.values(), strict=True) if count),
+        Fraction(0),
+    )
     try:
-        return timedelta(seconds=sum(int(count) * _SECONDS[unit] for count, unit in parts))
+        return timedelta(microseconds=round(total * 1_000_000))
     except OverflowError as error:
         raise ValueError(f"{text!r} is too long a duration") from error

@@ -1,0 +1,23 @@
+"""`vcp extend`."""
+
+import click
+
+from vcp import output
+from vcp.errors import UsageError
+from vcp.provision import lifetime
+from vcp.session import Session, complete_names, on_host
+from vcp.spec import units
+
+
+@click.command("extend")
+@click.argument("name", shell_complete=complete_names)
+@click.option("--ttl", required=True, metavar="DURATION", help="Life from now on, such as 2h.")
+@on_host
+async def command(session: Session, *, name: str, ttl: str) -> None:
+    """Let tenant NAME live for a time from now on; never shorter than it would have."""
+    try:
+        life = units.duration(ttl)
+    except ValueError as error:
+        raise UsageError(f"--ttl: {error}") from error
+    when = await lifetime.extend(session.host, await session.tenant(name), life)
+    output.data(f"tenant {name} expires at {lifetime.written(when)}")
