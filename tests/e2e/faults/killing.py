@@ -87,7 +87,9 @@ class OwnSyncer:
             (pki / name).write_bytes(base64.b64decode(text))
         settings = json.loads(lab.get("-n", namespace, "configmap", "syncer")["data"]["settings.json"])
         # Outside of a pod the host's DNS does not answer.
-        settings |= {"server": f"https://{settings['apiAddress']}", "pki": str(pki), "probePort": 0}
+        settings |= {"server": f"https://{settings['apiAddress']}", "pki": str(pki)}
+        # Whichever is free, for the node's kubelet has its own.
+        settings |= dict.fromkeys(("probePort", "kubeletPort", "webhookPort"), 0)
         (self._folder / "settings.json").write_text(json.dumps(settings))
 
     def _write_kubeconfig(self) -> None:
