@@ -41,6 +41,7 @@ class Leadership:
         self._client, self._namespace, self.identity = client, namespace, identity
         self._labels, self._wall = dict(labels or {}), wall
         self._until = float("-inf")  # loop time until which we may write
+        self._told = False  # what `changed` was last set for
         self._seen: tuple[Any, float] = (None, float("-inf"))  # another's renewal, and when we first saw it
         self.changed = asyncio.Event()
 
@@ -124,8 +125,11 @@ class Leadership:
         return {"name": NAME, "namespace": self._namespace, "labels": self._labels}
 
     def _set(self, until: float) -> None:
-        was = self._until > float("-inf")
+        told, held = self._told, self.held()
         self._until = until
-        if was != (until > float("-inf")):
-            _log.info("leadership", extra={"identity": self.identity, "held": not was})
+        self._told = self.held()
+        # A lead may lapse while a renewal is on its way: whoever stopped for that has to be woken, though
+        # nobody was told of the end.
+        if self._told != told or (self._told and not held):
+            _log.info("leadership", extra={"identity": self.identity, "held": self._told})
             self.changed.set()

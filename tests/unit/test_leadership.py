@@ -20,6 +20,7 @@ class LeaseApi:
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.shut: set[str] = set()
+        self.slow = 0.0  # seconds that each answer takes
         self._version = 0
 
     def of(self, replica: str) -> "LeaseClient":
@@ -32,6 +33,7 @@ class LeaseClient:
 
     async def get(self, *_: object) -> dict[str, Any]:
         self._check()
+        await asyncio.sleep(self._api.slow)
         if self._api.lease is None:
             raise errors.NotFoundError(404, {})
         return copy.deepcopy(self._api.lease)
@@ -126,6 +128,26 @@ async def test_a_process_that_stood_still_does_not_believe_to_lead() -> None:
     assert isinstance(loop, VirtualTimeLoop)
     loop.turn(leadership.RENEW_WITHIN)
     assert not first.held()
+    one.cancel()
+
+
+async def test_a_lead_that_lapsed_under_way_is_taken_up_again() -> None:
+    """The renewal that succeeds too late has to wake those who stopped in the meantime."""
+    api = LeaseApi()
+    first, one = replica(api, "one")
+    await until(first, 1)
+    await asyncio.sleep(1)
+    api.shut.add("one")
+    await asyncio.sleep(7.5)
+    api.shut.clear()
+    api.slow = 4.5
+    loop = asyncio.get_running_loop()
+    while first.held():  # noqa: ASYNC110  nothing tells when time is up
+        await asyncio.sleep(0.1)
+    first.changed.clear()
+    async with asyncio.timeout(10):
+        await first.changed.wait()
+    assert first.held(), loop.time()
     one.cancel()
 
 

@@ -103,6 +103,7 @@ def test_the_syncer_reads_its_settings_back() -> None:
         api_address="10.43.1.2",
         dns_address="10.43.1.3",
         cluster_domain="a.example",
+        hosts_image=syncer.image(spec),
         pod_security="restricted",
         services=spec.sync.services,
         network=Network(allow=("0.0.0.0/0",), deny=("10.0.0.0/8", "198.51.100.1")),
