@@ -217,7 +217,7 @@ def test_list_in_every_form(shared: Tenant) -> None:
     row = next(
         line for line in shared.vcp.run("list").stdout.splitlines() if line.split()[0] == shared.name
     ).split()
-    assert row[1:6] == [shared.namespace, "k8s", "v1.36.3", "Ready", "2/2"]
+    assert row[1:6] == [shared.namespace, "k8s", "v1.36.3", "Ready", "4/4"]
     found = listed(shared.vcp, shared.name)
     assert (found["state"], found["reason"]) == ("Ready", "")
     as_yaml = yaml.safe_load(shared.vcp.run("list", "-o", "yaml").stdout)
