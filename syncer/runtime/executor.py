@@ -193,7 +193,7 @@ class Executor:
     async def _write(self, side: Side, api: ApiResource, verb: str, key: Key, request: Request) -> Obj:
         if not self.held():
             raise NotLeaderError
-        self.metrics.writes.count(Target(side, api.plural, key), self.wall())
+        self.metrics.writes.count(Target(side, api.plural, key))
         return await self._send(side, api, verb, request)
 
     async def _send(self, side: Side, api: ApiResource, verb: str, request: Request) -> Obj:

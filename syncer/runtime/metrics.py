@@ -1,7 +1,8 @@
 """What Prometheus is told about a syncer."""
 
+import time
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -27,17 +28,22 @@ class WriteRates(Collector):
 
     Two programs that correct each other, or one that never settles, cannot hide from this."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
         self._minute = 0
         self._now: Tally[Target] = Tally()
         self._last: Tally[Target] = Tally()
 
-    def count(self, target: Target, now: float) -> None:
-        minute = int(now // 60)
+    def count(self, target: Target) -> None:
+        self._turn()
+        self._now[target] += 1
+
+    def _turn(self) -> None:
+        """Forgets what is older than the minute before this one."""
+        minute = int(self._wall() // 60)
         if minute != self._minute:
             self._last = self._now if minute == self._minute + 1 else Tally()
             self._now, self._minute = Tally(), minute
-        self._now[target] += 1
 
     def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
@@ -45,6 +51,7 @@ class WriteRates(Collector):
             "Writes to the most written object, within the busier of this and the last minute.",
             labels=("side", "resource"),
         )
+        self._turn()
         most: dict[tuple[Side, str], int] = {}
         for tally in (self._now, self._last):
             for target, count in tally.items():
