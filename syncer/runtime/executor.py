@@ -136,8 +136,11 @@ class Executor:
     async def tokens(self, action: Tokens) -> None:
         """Every token of a pod, and the Secret on the host that the kubelet reads them from."""
         now = self.wall()
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._token(action, request)) for request in action.requests]
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(self._token(action, request)) for request in action.requests]
+        except BaseExceptionGroup as failed:  # as the one request's error, by which the key is retried
+            raise failed.exceptions[0] from failed
         data, renew = {}, float("inf")
         for request, task in zip(action.requests, asked, strict=True):
             token, expires = task.result()

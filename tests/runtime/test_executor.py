@@ -128,6 +128,16 @@ async def test_tokens_are_renewed_at_four_fifths_of_the_shortest_life(bench: Ben
     assert uid_of(renewed) == uid_of(made)
 
 
+async def test_a_refused_token_is_the_apis_own_error(bench: Bench) -> None:
+    pod = config_map("web") | {"kind": "Pod"}
+    pod["metadata"]["uid"] = "pod-uid"
+    bench.api.fail_next("token", 404, "NotFound")
+    secret: Obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "t", "namespace": WORK}}
+    with pytest.raises(errors.NotFoundError):
+        await bench.executor.tokens(Tokens(secret, "", pod, "default", (TokenRequest("a", "", 3607),)))
+    assert bench.api.find("secrets", "t", WORK) is None
+
+
 def _is_renewed_after(seconds: float, secret: Obj, before: float) -> bool:
     """Whether the renewal is due so many seconds after some moment between `before` and now."""
     due = int(secret["metadata"]["annotations"][RENEW])
