@@ -7,6 +7,7 @@ import json
 import secrets
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +131,13 @@ def place(working: Tenant) -> Iterator[Place]:
     made = Place(working, f"e2e-{secrets.token_hex(4)}")
     yield made
     working.kubectl("delete", "namespace", made.namespace, "--wait=false")
+
+
+@pytest.fixture
+def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
+    """A second tenant, beside the one that all tests share."""
+    vcp = Vcp(lab, tmp_path)
+    made = Tenant(vcp, new_name())
+    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
+    yield made
+    vcp.run("delete", made.name, "--yes")

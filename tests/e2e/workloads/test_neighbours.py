@@ -1,25 +1,12 @@
 """Two tenants that use the same names do not meet."""
 
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from ..conftest import LabUser, eventually
+from ..conftest import eventually
 from ..objects import deployment, pod, web
-from ..tenants.conftest import Tenant, Vcp, new_name
+from ..tenants.conftest import Tenant
 from .conftest import Place, uid
 from .test_content import config_map, mounted
-
-
-@pytest.fixture
-def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
-    vcp = Vcp(lab, tmp_path)
-    made = Tenant(vcp, new_name())
-    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
-    yield made
-    vcp.run("delete", made.name, "--yes")
 
 
 def test_the_same_names_in_two_tenants_are_different_pods(working: Tenant, neighbour: Tenant) -> None:

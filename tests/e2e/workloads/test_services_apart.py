@@ -2,26 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import pytest
-
-from ..conftest import LabUser, eventually
+from ..conftest import eventually
 from ..objects import pod, service, web
-from ..tenants.conftest import Tenant, Vcp, new_name
+from ..tenants.conftest import Tenant
 from .conftest import Obj, Place
 from .test_services import allotted, dig, fetched, host_services
-
-
-@pytest.fixture
-def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
-    vcp = Vcp(lab, tmp_path)
-    made = Tenant(vcp, new_name())
-    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
-    yield made
-    vcp.run("delete", made.name, "--yes")
 
 
 def test_two_tenants_with_the_same_names_do_not_meet(working: Tenant, neighbour: Tenant) -> None:
