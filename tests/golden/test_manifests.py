@@ -71,8 +71,8 @@ def test_the_tenant_objects_of_a_spec(case: Path) -> None:
 @pytest.mark.parametrize("distro", ["k3s", "k8s"])
 def test_the_whole_command_line_of_a_distro(distro: str, tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(f"{{name: tenant-a, distro: {distro}}}")
-    api = next(step for step in outcome(tmp_path) if step.name == "api")
-    (deployment,) = (obj for obj in api.objects if obj["kind"] == "Deployment")
+    objects = render.flatten(outcome(tmp_path))
+    (deployment,) = (o for o in objects if (o["kind"], o["metadata"]["name"]) == ("Deployment", "api"))
     pod = deployment["spec"]["template"]["spec"]
     lines = [
         " \\\n  ".join([*container["command"], *container.get("args", [])])

@@ -52,9 +52,9 @@ every_spec = pytest.mark.parametrize("text", SPECS.values(), ids=SPECS.keys())
 
 def test_steps_come_in_the_order_of_their_needs() -> None:
     steps = render.render(load("name: a"), material("name: a"), FACTS)
-    names = ["namespaces", "isolation", "rights", "access", "secrets", "etcd", "api", "syncer", "dns"]
+    names = ["namespaces", "foundation", "secrets", "components", "dns"]
     assert [step.name for step in steps] == names
-    assert render.render_access(load("name: a"), FACTS) == steps[:4]
+    assert render.render_access(load("name: a"), FACTS) == steps[:2]
 
 
 @every_spec

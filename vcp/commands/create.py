@@ -36,6 +36,7 @@ from vcp.session import Session, complete_names, on_host
 @click.option("--timeout", "limit", default="", metavar="DURATION", help="How long to wait.  [default: 120s]")
 @click.option("--dry-run", is_flag=True, help="Print every manifest, Secrets redacted; change nothing.")
 @click.option("--no-kubeconfig", is_flag=True, help="Write no context into the kubeconfig.")
+@click.option("--timings", is_flag=True, help="Print at the end where the time went.")
 @on_host
 async def command(
     session: Session,
@@ -48,6 +49,7 @@ async def command(
     limit: str,
     dry_run: bool,
     no_kubeconfig: bool,
+    timings: bool,
     **flags: Any,
 ) -> None:
     """Create tenant NAME, or bring it to its spec: the same command again continues and repairs.
@@ -55,7 +57,7 @@ async def command(
     Settings come from the built-in defaults, the configuration file's `spec`, the spec file and the flags,
     later ones over earlier ones. Without a spec file, a tenant that exists keeps what is not named.
     """
-    progress = output.progress()
+    progress = output.Timed(output.progress())
     seconds = config.seconds(limit or session.config.timeout or "120s")
     said = config.layered(read(file), _flags(name, session.namespace, flags))
     if not said.get("name"):
@@ -75,7 +77,10 @@ async def command(
     )
     changed = await creating.carry_out(creation, wait=wait)
     if wait and not no_kubeconfig:
-        await _write_context(session, spec)
+        with progress.silently("context"):
+            await _write_context(session, spec)
+    if timings:
+        output.say(progress.report())
     _answer(spec, session.output, "created" if old is None else "changed" if changed else "unchanged")
 
 

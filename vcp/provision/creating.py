@@ -210,21 +210,23 @@ async def _finish(
         tenant = render.tenant_objects(spec)
         await bootstrap.run(host, spec.namespace, access, tenant, seconds=left(), progress=progress)
         progress.result("usable")
-    with progress.step("control plane"):
-        await waiting.until_ready(host, spec.namespace, workloads, left(), progress)
-        progress.result("ready")
+    # While the syncer and DNS start.
     with progress.step("isolation"):
         await verify(host, objects)
         progress.result("verified")
     outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
+    with progress.step("control plane"):
+        await waiting.until_ready(host, spec.namespace, workloads, left(), progress)
+        progress.result("ready")
     await _mark_published(host, spec, material)
     return outcomes
 
 
 async def verify(host: Client, objects: Iterable[Obj]) -> None:
     """Raises HostError if an object that isolates the tenant did not stand on the host as it was rendered."""
-    for obj in objects:
-        if obj["kind"] in _ISOLATION and await applying.apply(host, obj) != "unchanged":
+    isolating = [obj for obj in objects if obj["kind"] in _ISOLATION]
+    for obj, outcome in zip(isolating, await applying.apply_all(host, isolating), strict=True):
+        if outcome != "unchanged":
             what = f"{obj['kind']} {obj['metadata']['name']}"
             raise HostError(
                 f"{what} did not stay on the host as applied, so no kubeconfig is given out",

@@ -56,11 +56,10 @@ class Step(msgspec.Struct, frozen=True):
 
 def render_access(spec: Spec, facts: Facts) -> tuple[Step, ...]:
     """Everything that can be made before the API's address is known: nothing of it runs."""
+    bounds = isolation.isolation(spec, facts.host_api_addresses, facts.service_cidr)
     return (
         Step("namespaces", tuple(isolation.namespaces(spec, facts.foreign_namespaces))),
-        Step("isolation", tuple(isolation.isolation(spec, facts.host_api_addresses, facts.service_cidr))),
-        Step("rights", tuple(syncer.rights(spec))),
-        Step("access", tuple(api.services(spec))),
+        Step("foundation", (*bounds, *syncer.rights(spec), *api.services(spec))),
     )
 
 
@@ -83,9 +82,7 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     return (
         *render_access(spec, facts),
         Step("secrets", tuple(secrets)),
-        Step("etcd", tuple(members)),
-        Step("api", tuple(servers)),
-        Step("syncer", tuple(syncers)),
+        Step("components", (*members, *servers, *syncers)),
         Step("dns", tuple(resolvers)),
     )
 

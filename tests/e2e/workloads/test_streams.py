@@ -77,7 +77,9 @@ def talking(
     tenant = Tenant(vcp, new_name())
     vcp.run("create", tenant.name, "--distro", request.param, "--ephemeral")
     place = Place(tenant, f"e2e-{secrets.token_hex(4)}")
-    init = pod("first", "sh", "-c", "echo made ready; echo oops >&2")["spec"]["containers"][0] | {"name": "first"}
+    init = pod("first", "sh", "-c", "echo made ready; echo oops >&2")["spec"]["containers"][0] | {
+        "name": "first"
+    }
     place.apply(
         pod("talker", "sh", "-c", TALK, initContainers=[init]),
         pod("failing", "sh", "-c", "echo run; sleep 1; exit 3"),
