@@ -83,7 +83,7 @@ class Resources(_Part, frozen=True):
 
 
 class ComponentResources(_Part, frozen=True):
-    """Requests and limits of each component; a k3s container is the first two."""
+    """Requests and limits of each component; with k3s, `api` is the controller manager, too."""
 
     api: Resources = Resources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "2Gi"})
     controller_manager: Resources = Resources(
