@@ -43,6 +43,7 @@ def held(tenant: Obj, where: Scope) -> Held:
     host = fresh(spec.host_pod(tenant, where))
     uid, version = uid_of(tenant), tenant["metadata"]["resourceVersion"]
     host["metadata"] |= {"uid": f"host-{uid}", "resourceVersion": version, "creationTimestamp": _NOW}
+    host["metadata"]["generation"] = 1
     host["spec"] |= {"nodeName": "node-1", "priority": 0, "schedulerName": "default-scheduler"}
     annotations = marks.annotations(key_of(tenant), uid) | {RENEW: "9999999999", marks.RESOURCE: "pods"}
     metadata = {
@@ -117,12 +118,19 @@ def _status(tenant: Obj) -> Obj:
         }
 
     conditions = [
-        {"type": type_, "status": "True", "lastProbeTime": None, "lastTransitionTime": _NOW}
+        {
+            "type": type_,
+            "status": "True",
+            "observedGeneration": 1,
+            "lastProbeTime": None,
+            "lastTransitionTime": _NOW,
+        }
         for type_ in _TYPES
     ]
     ended = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": _NOW, "finishedAt": _NOW}}
     return {
         "phase": "Running",
+        "observedGeneration": 1,
         "qosClass": tenant["status"]["qosClass"],
         "startTime": _NOW,
         "hostIP": "192.0.2.7",

@@ -100,6 +100,12 @@ def test_a_condition_that_the_host_takes_back_goes() -> None:
     assert changes(tenant, host) == {"conditions": [{"type": "PodResizeInProgress", "$patch": "delete"}]}
 
 
+def test_the_order_of_conditions_means_nothing() -> None:
+    tenant, host = running()
+    tenant["status"]["conditions"].reverse()
+    assert changes(tenant, host) == {}
+
+
 def test_a_missing_last_probe_time_and_a_null_are_the_same() -> None:
     tenant, host = running()
     del tenant["status"]["conditions"][0]["lastProbeTime"]
@@ -136,6 +142,13 @@ def test_12_messages_name_the_tenant_pod() -> None:
     (status,) = changes(tenant, host)["containerStatuses"]
     expected = f"back-off restarting failed container=app pod=web-0_default({UID})"
     assert status["state"]["waiting"]["message"] == expected
+
+
+def test_12_a_message_that_is_the_same_on_both_sides_is_not_shown_as_it_is() -> None:
+    tenant, host = running()
+    for pod in (tenant, host):
+        pod["status"]["message"] = f"pod {HOST_KEY.name} was evicted"
+    assert changes(tenant, host) == {"message": "pod web-0 was evicted"}
 
 
 def test_12_messages_name_the_tenants_config_maps_and_secrets() -> None:
@@ -176,6 +189,8 @@ def test_a_bound_pod_is_nominated_no_more() -> None:
     tenant, host = running()
     host["status"]["nominatedNodeName"] = "node-2"
     assert changes(tenant, host) == {}
+    tenant["status"]["nominatedNodeName"] = "node-2"
+    assert changes(tenant, host) == {"nominatedNodeName": None}
 
 
 def test_claims_of_the_host_do_not_show() -> None:

@@ -5,7 +5,7 @@ is not the tenant's and stays. Which fields may change is what ValidatePodUpdate
 and the subresources `ephemeralcontainers`, `resize` and `status`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from syncer.core import apis, marks
 from syncer.core.actions import Action, Patch, Report
 from syncer.core.objects import Labels, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core.pods import metadata, spec
-from syncer.core.pods.status import condition_change, is_finished, readiness_gates
+from syncer.core.pods.status import condition_change, conditions_of, is_finished, readiness_gates
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
 
@@ -25,28 +25,50 @@ _RESIZABLE = ("cpu", "memory")
 def host_changes(tenant: Obj, host: Obj, scope: Scope, *, running: bool) -> list[Action]:
     """Patches of the host pod; empty when it is settled. What is refused is reported and keeps nothing else
     back. `running`: neither pod is being deleted, so that changes of the spec still mean something."""
+    differing = _differing(tenant["spec"], host["spec"]) if running else []
     changes: list[Action] = []
     body: dict[str, Any] = {}
-    for part in (_metadata, _spec) if running else (_metadata,):
-        try:
-            body.update(part(tenant, host, scope))
-        except Refused as refused:
-            changes.append(_report(tenant, refused))
+    try:
+        if metadata_changes := _metadata(tenant, host, scope):
+            body["metadata"] = metadata_changes
+    except Refused as refused:
+        changes.append(_report(tenant, refused))
+    try:
+        if running and (spec_changes := _spec(tenant, host, scope, differing)):
+            body["spec"] = spec_changes
+    except Refused as refused:
+        changes.append(_report(tenant, refused))
     if body:
         changes.append(_patch(host, body))
-    if not running:
-        return changes
+    return changes + _subresources(tenant, host, scope, differing) if running else changes
+
+
+def _subresources(tenant: Obj, host: Obj, scope: Scope, differing: list[str]) -> list[Action]:
+    changes: list[Action] = []
     try:
         if containers := _new_ephemeral_containers(tenant, host, scope):
             body = {"spec": {"ephemeralContainers": containers}}
             changes.append(_patch(host, body, "ephemeralcontainers"))
     except Refused as refused:
         changes.append(_report(tenant, refused))
-    if not is_finished(host) and (resized := _resized(tenant, host)):
+    if not is_finished(host) and (resized := _resized(tenant, host, differing)):
         changes.append(_patch(host, {"spec": resized}, "resize"))
     if conditions := _gate_conditions(tenant, host):
         changes.append(_patch(host, {"status": {"conditions": conditions}}, "status"))
     return changes
+
+
+def _differing(ours: Obj, theirs: Obj) -> list[str]:
+    """The lists of containers to look at more closely: something that may change is not the same."""
+    return [
+        field
+        for field in ("containers", "initContainers")
+        if (own := ours.get(field)) and _changeable(own) != _changeable(theirs.get(field) or ())
+    ]
+
+
+def _changeable(containers: Sequence[Obj]) -> list[tuple[Any, ...]]:
+    return [(each["name"], each.get("image"), each.get("resources")) for each in containers]
 
 
 def _patch(host: Obj, body: Mapping[str, Any], subresource: str = "") -> Patch:
@@ -62,16 +84,16 @@ def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
     annotations that are the host's to say (`annotations_to_tenant`), though the tenant pod has them too."""
     labels, annotations = metadata.host_labels(tenant, scope), metadata.host_annotations(tenant, scope)
     current = annotations_of(host)
-    copied = _Copied() if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
+    copied = _NOTHING if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
     if theirs := scope.policy.annotations_to_tenant:
         annotations = {key: value for key, value in annotations.items() if key not in theirs}
         copied = _Copied(copied.labels, tuple(key for key in copied.annotations if key not in theirs))
-    changes = {
-        "labels": _map_changes(labels, labels_of(host), copied.labels),
-        "annotations": _map_changes(annotations, current, copied.annotations),
-    }
-    changed = {field: change for field, change in changes.items() if change}
-    return {"metadata": changed} if changed else {}
+    changes: dict[str, Any] = {}
+    if changed := _map_changes(labels, labels_of(host), copied.labels):
+        changes["labels"] = changed
+    if changed := _map_changes(annotations, current, copied.annotations):
+        changes["annotations"] = changed
+    return changes
 
 
 class _Copied(msgspec.Struct, frozen=True):
@@ -79,21 +101,24 @@ class _Copied(msgspec.Struct, frozen=True):
     annotations: tuple[str, ...] = ()
 
 
+_NOTHING = _Copied()
+
+
 def _copied(annotations: Labels) -> _Copied:
     """The keys copied last time. A host's administrator can garble them; then nothing is taken away."""
     try:
         return msgspec.json.decode(annotations.get(marks.KEYS, "{}"), type=_Copied)
     except msgspec.DecodeError:
-        return _Copied()
+        return _NOTHING
 
 
 def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> dict[str, str | None]:
     """Reserved keys (the namespace's labels, files of the downward API) are ours whether copied or not."""
     changes: dict[str, str | None] = {}
+    if wanted == current:
+        return changes
     if {**current, **wanted} != current:  # at the speed of C, unlike a comparison of items
         changes.update((key, value) for key, value in wanted.items() if current.get(key) != value)
-    elif len(current) == len(wanted):
-        return changes
     gone = [
         key
         for key in current
@@ -102,10 +127,10 @@ def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> di
     return {**changes, **dict.fromkeys(gone)}
 
 
-def _spec(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
+def _spec(tenant: Obj, host: Obj, scope: Scope, differing: Iterable[str]) -> dict[str, Any]:
     ours, theirs = tenant["spec"], host["spec"]
     changes: dict[str, Any] = {}
-    for field in ("containers", "initContainers"):
+    for field in differing:
         if images := _images(field, tenant, host, scope):
             changes[field] = images
     if (tolerations := ours.get("tolerations")) and tolerations != theirs.get("tolerations"):
@@ -117,17 +142,14 @@ def _spec(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
         changes["activeDeadlineSeconds"] = deadline
     if ours.get("terminationGracePeriodSeconds") == 1 and theirs.get("terminationGracePeriodSeconds", 0) < 0:
         changes["terminationGracePeriodSeconds"] = 1  # the one change that is allowed
-    return {"spec": changes} if changes else {}
+    return changes
 
 
 def _images(field: str, tenant: Obj, host: Obj, scope: Scope) -> list[Obj]:
     """Elements to merge by name: a whole list would take the containers away that hosts injected."""
-    containers = tenant["spec"].get(field)
-    if not containers:
-        return []
     current = {container["name"]: container.get("image") for container in host["spec"].get(field) or ()}
     changes = []
-    for container in containers:
+    for container in tenant["spec"][field]:
         name = container["name"]
         if name in current and container.get("image") != current[name]:
             image = spec.host_container(container, tenant, scope).get("image")
@@ -169,15 +191,13 @@ def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Obj]
     ]
 
 
-def _resized(tenant: Obj, host: Obj) -> dict[str, Any]:
+def _resized(tenant: Obj, host: Obj, differing: Iterable[str]) -> dict[str, Any]:
     """CPU and memory, the only resources that may change (KEP-1287), of containers, sidecars and the pod."""
     ours, theirs = tenant["spec"], host["spec"]
     changes: dict[str, Any] = {}
     if change := _resources(ours, theirs):
         changes["resources"] = change
-    for field in ("containers", "initContainers"):
-        if not ours.get(field):
-            continue
+    for field in differing:
         current = {container["name"]: container for container in theirs.get(field) or ()}
         resized = [
             {"name": container["name"], "resources": change}
@@ -214,7 +234,7 @@ def _gate_conditions(tenant: Obj, host: Obj) -> list[Obj]:
     gates = readiness_gates(tenant)
     if not gates:
         return []
-    return list(_gate_changes(gates, _by_type(tenant), _by_type(host)))
+    return list(_gate_changes(gates, conditions_of(tenant), conditions_of(host)))
 
 
 def _gate_changes(gates: frozenset[str], ours: Mapping[str, Obj], theirs: Mapping[str, Obj]) -> Iterator[Obj]:
@@ -225,8 +245,3 @@ def _gate_changes(gates: frozenset[str], ours: Mapping[str, Obj], theirs: Mappin
                 yield change
         elif type_ in theirs:
             yield {"type": type_, "$patch": "delete"}
-
-
-def _by_type(pod: Obj) -> dict[str, Obj]:
-    conditions = pod.get("status", _NONE).get("conditions") or ()
-    return {condition["type"]: condition for condition in conditions}

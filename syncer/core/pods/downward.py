@@ -77,17 +77,22 @@ def _host_item(item: Obj) -> Obj:
     return {**item, "fieldRef": {**reference, "fieldPath": path}} if reference and path else item
 
 
-def kept(tenant: Obj) -> Iterator[tuple[str, str]]:
+def kept(tenant: Obj) -> dict[str, str]:
     """The annotations that the host pod carries because a file shows all labels or all annotations."""
-    wanted = {
+    paths = {
         reference["fieldPath"]
-        for _, item in files(tenant["spec"])
-        if (reference := item.get("fieldRef")) and reference["fieldPath"] in _WHOLE
+        for volume in tenant["spec"].get("volumes") or ()
+        for source in (volume["projected"].get("sources") or () if "projected" in volume else (volume,))
+        if (content := source.get("downwardAPI"))
+        for item in content.get("items") or ()
+        if (reference := item.get("fieldRef"))
     }
-    if "metadata.labels" in wanted:
-        yield TENANT_LABELS, format_map(labels_of(tenant))
-    if "metadata.annotations" in wanted:
-        yield TENANT_ANNOTATIONS, format_map(annotations_of(tenant))
+    found = {}
+    if "metadata.labels" in paths:
+        found[TENANT_LABELS] = format_map(labels_of(tenant))
+    if "metadata.annotations" in paths:
+        found[TENANT_ANNOTATIONS] = format_map(annotations_of(tenant))
+    return found
 
 
 def problems(spec: Mapping[str, Any]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ Both functions give the complete set that is ours; a host may add more. They run
 import base64
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -31,7 +32,7 @@ def problems(tenant: Obj) -> Iterator[Problem]:
 def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
     """The tenant pod's labels, those of its namespace (for selectors over namespaces), and the marks.
     Raises Refused."""
-    labels = dict(_without_reserved(tenant, "labels"))
+    labels = {**_without_reserved(tenant, "labels")}
     namespace = tenant["metadata"]["namespace"]
     if found := scope.tenant.get(apis.NAMESPACES, Key("", namespace)):
         for key, value in labels_of(found).items():
@@ -43,15 +44,19 @@ def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
 
 def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:  # noqa: ARG001  a pair with host_labels
     """The tenant pod's annotations, the marks, and what downward API files show. Raises Refused."""
-    annotations = dict(_without_reserved(tenant, "annotations"))
+    annotations = {**_without_reserved(tenant, "annotations")}
     annotations.pop(marks.SYNC, None)
-    keys = {"labels": sorted(labels_of(tenant)), "annotations": sorted(annotations)}
-    annotations.update(marks.annotations(key_of(tenant), uid_of(tenant)))
-    annotations[marks.KEYS] = msgspec.json.encode(keys).decode()
-    annotations.update(downward.kept(tenant))
-    return annotations
+    keys = _keys(tuple(labels_of(tenant)), tuple(annotations))
+    own = marks.annotations(key_of(tenant), uid_of(tenant))
+    return {**annotations, **own, marks.KEYS: keys, **downward.kept(tenant)}
 
 
+@lru_cache(maxsize=1024)  # those of the pods of a workload are the same
+def _keys(labels: tuple[str, ...], annotations: tuple[str, ...]) -> str:
+    return msgspec.json.encode({"labels": sorted(labels), "annotations": sorted(annotations)}).decode()
+
+
+@lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
 def namespace_label_key(key: str) -> str:
     """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
 
@@ -69,7 +74,6 @@ def namespace_label_key(key: str) -> str:
 
 def _without_reserved(tenant: Obj, field: str) -> dict[str, str]:
     values: dict[str, str] = tenant["metadata"].get(field) or {}
-    for key in values:
-        if _DOMAIN in key and marks.is_reserved(key) and (found := tuple(problems(tenant))):
-            raise Refused(*found)
+    if _DOMAIN in " ".join(values) and (found := tuple(problems(tenant))):
+        raise Refused(*found)
     return values
