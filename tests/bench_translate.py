@@ -122,9 +122,8 @@ async def events(timing: Timing, where: Scope) -> None:
 
 
 def _queued(queue: WorkQueue[Any], resource: Resource, side: Side, where: Scope, change: Change) -> None:
-    for obj in change:
-        for item in resource.items(side, obj, where) if obj is not None else ():
-            queue.add(item)
+    for item in resource.affected(side, *change, where):
+        queue.add(item)
 
 
 def _newer(body: bytes, by: int) -> Obj:

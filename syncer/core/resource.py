@@ -62,6 +62,13 @@ class Resource:
         elif key := marks.key_of(obj):
             yield Item(obj["metadata"].get("annotations", {}).get(marks.RESOURCE, self.name), key)
 
+    def affected(self, side: Side, old: Obj | None, new: Obj | None, scope: Scope) -> Iterable[Item]:
+        """What has to be looked at, each once, after an object came (without `old`), changed or went (without
+        `new`)."""
+        return dict.fromkeys(
+            item for obj in (old, new) if obj is not None for item in self.items(side, obj, scope)
+        )
+
     def kept(self, side: Side, obj: Obj) -> Obj:
         """What of an object a store holds: all that any plan reads of this kind. `obj` may be changed, so
         nobody else holds it. Applied twice it does no more than once."""

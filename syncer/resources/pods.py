@@ -1,7 +1,7 @@
 """Pods: run on the host as ordinary pods; the tenant sees what became of them."""
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from syncer.core import apis, marks
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
@@ -13,7 +13,8 @@ from syncer.core.scope import Scope
 
 _OF_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 _KEPT = (
-    *("nodeName", "tolerations", "resources", "activeDeadlineSeconds", "terminationGracePeriodSeconds"),
+    *("nodeName", "hostNetwork", "tolerations", "resources"),
+    *("activeDeadlineSeconds", "terminationGracePeriodSeconds"),
     *_OF_CONTAINERS,
 )
 _KEPT_OF_CONTAINER = ("name", "image", "resources")
@@ -44,6 +45,15 @@ def _addresses(pod: Obj, _scope: Scope) -> Iterable[str]:
     return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or ()]
 
 
+def _read_elsewhere(side: Side, pod: Obj) -> Any:
+    """What plans of other objects read of a pod: what it refers to, or where the host runs it."""
+    if side == "tenant":
+        return pod["spec"]
+    told = pod.get("status") or {}
+    places = [told.get(field) for field in ("podIPs", "hostIPs", "hostIP")]
+    return uid_of(pod), pod["spec"].get("nodeName"), status.is_finished(pod), places
+
+
 class Pods(Resource):
     """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
     pods by `node` and by `address`."""
@@ -70,6 +80,12 @@ class Pods(Resource):
                     yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
         else:
             yield from _mounted(obj)
+
+    def affected(self, side: Side, old: Obj | None, new: Obj | None, scope: Scope) -> Iterable[Item]:
+        """Most changes of a pod are of its status and concern nobody else."""
+        if old is None or new is None or _read_elsewhere(side, old) != _read_elsewhere(side, new):
+            return super().affected(side, old, new, scope)
+        return dict.fromkeys(item for pod in (old, new) for item in super(Pods, self).items(side, pod, scope))
 
     def kept(self, side: Side, obj: Obj) -> Obj:
         """A host pod is made from the tenant's and never read back, but for what may change while it runs."""

@@ -153,10 +153,8 @@ class Manager:
 
     def _changed(self, resource: Resource, informer: Informer, change: Change) -> None:
         lane = Lane.RESYNC if informer.listing else Lane.FRESH
-        for obj in change:
-            if obj is not None:
-                for item in resource.items(informer.source.side, obj, self.scope):
-                    self.queue.add(item, lane)
+        for item in resource.affected(informer.source.side, *change, self.scope):
+            self.queue.add(item, lane)
 
 
 def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:

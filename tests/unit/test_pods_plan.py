@@ -303,6 +303,30 @@ def test_a_pod_concerns_what_it_mounts_and_where_it_runs() -> None:
     assert list(Pods().items("host", host, scope)) == [Item("pods", KEY), Item("nodes", Key("", NODE))]
 
 
+def test_a_change_concerns_others_only_where_they_read_the_pod() -> None:
+    scope = podcases.scope()
+    tenant = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}])
+    host = host_pod(tenant, nodeName=NODE) | {"status": {"phase": "Running", "hostIP": "192.0.2.7"}}
+    config_map, node = Item("configmaps", Key("default", "settings")), Item("nodes", Key("", NODE))
+    for side, pod, others in (("tenant", tenant, config_map), ("host", host, node)):
+        for old, new in ((None, pod), (pod, None)):
+            assert list(Pods().affected(side, old, new, scope)) == [Item("pods", KEY), others]
+        status = {**pod["status"], "conditions": [podcases.condition("Ready")]}
+        assert list(Pods().affected(side, pod, {**pod, "status": status}, scope)) == [Item("pods", KEY)]
+    fewer = {**tenant, "spec": {**tenant["spec"], "volumes": []}}
+    assert config_map in Pods().affected("tenant", tenant, fewer, scope)
+    moved = {**host, "status": {**host["status"], "hostIP": "192.0.2.8"}}
+    assert node in Pods().affected("host", host, moved, scope)
+
+
+def test_a_pod_on_the_network_of_its_node_has_no_address_of_its_own() -> None:
+    for fields, own in (({}, ["192.0.2.7"]), ({"hostNetwork": True}, [])):
+        host = host_pod(tenant_pod(), nodeName=NODE, **fields)
+        host["status"] = {"phase": "Running", "podIPs": [{"ip": "192.0.2.7"}]}
+        index = Pods().indexes["host"]["address"]
+        assert list(index(Pods().kept("host", host), podcases.scope())) == own
+
+
 def test_a_namespace_concerns_its_pods() -> None:
     other = copy.deepcopy(tenant_pod())
     other["metadata"]["namespace"] = "other"
