@@ -119,9 +119,10 @@ class Executor:
         except errors.NotFoundError:
             self._forget(action.side, action.api, action.key, action.uid)
             return
-        # Without a deletion timestamp it is gone, and the watch will say at which version.
         if "deletionTimestamp" in answer.get("metadata", {}):
             self._store(action.side, action.api, answer)
+        else:  # gone at once
+            self._forget(action.side, action.api, action.key, action.uid)
 
     async def absent(self, claim: Absent) -> None:
         """Raises ConflictError if the object is there; then the store has it."""

@@ -143,6 +143,28 @@ async def test_a_deleted_pod_goes_when_the_hosts_has_gone(cluster: Cluster) -> N
         await eventually(lambda: cluster.on_host("configmaps", "kube-root-ca.crt") is None)
 
 
+async def test_a_pod_goes_with_few_requests(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        for name in ("web", "other"):  # which keeps what both refer to
+            cluster.tenant.put("pods", a_pod(name))
+        await eventually(lambda: is_running(cluster, "web") and is_running(cluster, "other"))
+        await settled(cluster, manager)
+        cluster.tenant.requests.clear()
+        cluster.host.requests.clear()
+        await cluster.delete_tenant_pod("web", 7)
+        await eventually(lambda: cluster.tenant.find("pods", "web", "default") is None)
+        await settled(cluster, manager)
+        name = host_name(TENANT, "default", "web")
+        asked = [line for line in cluster.host.requests if "leases" not in line and "watch" not in line]
+        assert asked == [
+            f"DELETE /api/v1/namespaces/{WORK}/pods/{name}",
+            f"DELETE /api/v1/namespaces/{WORK}/secrets/{secret_name(name)}",
+        ]
+        theirs_and_ours = ["DELETE /api/v1/namespaces/default/pods/web"] * 2
+        assert [line for line in cluster.tenant.requests if "watch" not in line] == theirs_and_ours
+
+
 async def test_a_shorter_grace_follows_and_force_ends_both(cluster: Cluster) -> None:
     host = FakeHost(cluster.host)
     async with cluster.syncer():
