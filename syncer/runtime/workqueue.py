@@ -50,7 +50,7 @@ class WorkQueue(Generic[T]):
         self._latest: dict[T, float] = {}  # when an item is due; entries of `_later` that disagree are void
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._available = asyncio.Event()
+        self._available = asyncio.Semaphore(0)  # as often as items were queued: each wakes one worker
         self.closing = asyncio.Event()
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class WorkQueue(Generic[T]):
     def close(self) -> None:
         """From now on nobody gets an item."""
         self.closing.set()
-        self._available.set()
+        self._available.release()
 
     def add(self, item: T, lane: Lane = Lane.FRESH) -> None:
         """Queues the item; if it waits already, in the more urgent of both lanes."""
@@ -76,14 +76,14 @@ class WorkQueue(Generic[T]):
             meanwhile = self._working[item]
             self._working[item] = lane if meanwhile is None else min(meanwhile, lane)
             return
-        since = asyncio.get_running_loop().time()
-        for known in Lane:
-            if item in self._lanes[known]:
-                if known <= lane:
-                    return
-                since = self._lanes[known].pop(item)
-        self._lanes[lane][item] = since
-        self._available.set()
+        for known, waiting in enumerate(self._lanes):
+            if item not in waiting:
+                continue
+            if known > lane:
+                self._lanes[lane][item] = waiting.pop(item)
+            return
+        self._lanes[lane][item] = asyncio.get_running_loop().time()
+        self._available.release()
 
     def add_after(self, item: T, seconds: float, lane: Lane = Lane.FRESH) -> None:
         """Adds the item in so many seconds, exactly; of several such wishes the earliest counts."""
@@ -120,15 +120,16 @@ class WorkQueue(Generic[T]):
     async def get(self) -> tuple[T, float]:
         """The most urgent item, and how long it has waited; `done` has to follow. Raises ClosedError."""
         while True:
+            await self._available.acquire()
             if self.closing.is_set():
+                self._available.release()  # the next worker has to know it too
                 raise ClosedError
             for lane in self._lanes:
                 if lane:
                     item, since = lane.popitem(last=False)
                     self._working[item] = None
                     return item, asyncio.get_running_loop().time() - since
-            self._available.clear()
-            await self._available.wait()
+            # `claim` took what we were woken for.
 
     def claim(self, item: T) -> bool:
         """Begins work on this very item, whether it waits or not; False if somebody works on it already."""

@@ -93,6 +93,29 @@ async def test_a_claimed_item_leaves_its_lane() -> None:
     assert queue.idle
 
 
+async def test_workers_that_wait_get_one_item_each_whatever_was_claimed() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    workers = [asyncio.create_task(take(queue)) for _ in range(3)]
+    await asyncio.sleep(1)
+    for item in ("a", "b", "c"):
+        queue.add(item)
+    assert queue.claim("a")
+    await asyncio.sleep(1)
+    assert sorted(worker.result() for worker in workers if worker.done()) == ["b", "c"]
+    queue.done("a")
+    queue.add("d")
+    assert sorted(await asyncio.gather(*workers)) == ["b", "c", "d"]
+
+
+async def test_a_worker_that_is_cancelled_leaves_the_item_to_another() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    workers = [asyncio.create_task(take(queue)) for _ in range(2)]
+    await asyncio.sleep(1)
+    queue.add("a")
+    workers[0].cancel()
+    assert await workers[1] == "a"
+
+
 async def test_waiting_time_counts_from_the_first_add() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("a", Lane.RESYNC)
