@@ -71,7 +71,8 @@ class Holding:
             name: functools.partial(lambda function, obj: function(obj, where), function)
             for name, function in resource.indexes.get(side, {}).items()
         }
-        return Store(indexes, lambda obj, old: self.sharing.shared(resource.kept(side, obj), old))
+        by = resource.indexed_by.get(side, ())
+        return Store(indexes, lambda obj, old: self.sharing.shared(resource.kept(side, obj), old), by)
 
     def put(self, held: benchpods.Held) -> None:
         """In the order in which a pod that starts is seen."""

@@ -45,6 +45,9 @@ class Resource:
     api: ClassVar[ApiResource]
     watches: ClassVar[Mapping[Side, str]] = {"tenant": "", "host": marks.selector("{tenant}")}
     indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {}
+    indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {}
+    """The top-level fields that all indexes of a side read, if they read nothing else but the key: while
+    these stay as they are, an object stays where it is filed."""
     tenant_owned: ClassVar[tuple[str, ...]] = ()
     """The top-level fields that only the tenant writes; on the host they follow."""
 

@@ -63,6 +63,7 @@ class Pods(Resource):
         "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
         "host": {"node": _node, "address": _addresses},
     }
+    indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {"tenant": ("spec",), "host": ("spec", "status")}
 
     def rules(self) -> tuple[Rule, ...]:
         """Token Secrets are this resource's own, and so are streams: whoever has pods has their logs."""

@@ -143,7 +143,8 @@ class Manager:
             name: functools.partial(_indexed, function, scope)
             for name, function in resource.indexes.get(side, {}).items()
         }
-        store = Store(indexes, functools.partial(_kept, resource, side, self._sharing))
+        keep = functools.partial(_kept, resource, side, self._sharing)
+        store = Store(indexes, keep, resource.indexed_by.get(side, ()))
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         source = Source(side, resource.api, namespace, selector.format(tenant=scope.name))

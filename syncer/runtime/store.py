@@ -4,7 +4,7 @@ Informers fill it from lists and watches, the executor from the server's answers
 be late, so an older version never replaces a newer one.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from syncer.core.apis import ApiResource
@@ -23,18 +23,23 @@ class Change(NamedTuple):
 
 
 class Store:
-    """The objects of one kind on one side. `on_change` hears of every change right after it was made."""
+    """The objects of one kind on one side. `on_change` hears of every change right after it was made. Indexes
+    that read only the fields `indexed_by` are not asked again while those stay."""
 
     def __init__(
-        self, indexes: Mapping[str, IndexFunction] | None = None, keep: Keep = lambda obj, _: obj
+        self,
+        indexes: Mapping[str, IndexFunction] | None = None,
+        keep: Keep = lambda obj, _: obj,
+        indexed_by: Sequence[str] = (),
     ) -> None:
         self._keep = keep
+        self._indexed_by = indexed_by
         self._objects: dict[Key, Obj] = {}
         self.progress = 0
         """The version up to which the watch has told everything. What is not here by then is gone: a slow
         answer from before must not bring it back, for no event would take it away again."""
         self._functions = dict(indexes or {})
-        self._indexes: dict[str, dict[Hashable, dict[Key, Obj]]] = {name: {} for name in self._functions}
+        self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {name: {} for name in self._functions}
         self.on_change: Callable[[Change], None] = lambda _: None
 
     def __len__(self) -> int:
@@ -48,7 +53,7 @@ class Store:
 
     def indexed(self, index: str, value: Hashable) -> list[Obj]:
         """The objects filed under `value`. Raises KeyError for an index that this store has not."""
-        return list(self._indexes[index].get(value, {}).values())
+        return [self._objects[key] for key in self._indexes[index].get(value, ())]
 
     def kept(self, obj: Obj) -> Obj:
         """As `put` would store it, for whoever collects many objects before they come here."""
@@ -102,17 +107,30 @@ class Store:
             del self._objects[key]
         else:
             self._objects[key] = new
-        for name, function in self._functions.items():
-            index = self._indexes[name]
-            before = set(function(old)) if old is not None else set()
-            for value in before:
-                del index[value][key]
-                if not index[value]:
-                    del index[value]
-            if new is not None:
-                for value in function(new):
-                    index.setdefault(value, {})[key] = new
+        if not self._stays_filed(old, new):
+            for name, function in self._functions.items():
+                self._file(self._indexes[name], key, _values(function, old), _values(function, new))
         self.on_change(Change(old, new))
+
+    def _stays_filed(self, old: Obj | None, new: Obj | None) -> bool:
+        if old is None or new is None or not self._indexed_by:
+            return False
+        return all(old.get(field) == new.get(field) for field in self._indexed_by)
+
+    @staticmethod
+    def _file(
+        index: dict[Hashable, dict[Key, None]], key: Key, before: set[Hashable], after: set[Hashable]
+    ) -> None:
+        for value in before - after:
+            del index[value][key]
+            if not index[value]:
+                del index[value]
+        for value in after - before:
+            index.setdefault(value, {})[key] = None
+
+
+def _values(function: IndexFunction, obj: Obj | None) -> set[Hashable]:
+    return set() if obj is None else set(function(obj))
 
 
 class Stores:

@@ -350,6 +350,17 @@ def test_pods_are_found_by_host_name_and_by_reference() -> None:
         assert scope.tenant.indexed(apis.PODS, index, value) == [pod]
 
 
+def test_indexes_read_no_more_than_they_say() -> None:
+    resource, scope = Pods(), podcases.scope()
+    tenant = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}])
+    host = host_pod(tenant, nodeName=NODE) | {"status": {"phase": "Running", "podIPs": [{"ip": "10.42.0.9"}]}}
+    for side, pod in (("tenant", tenant), ("host", host)):
+        name = {field: pod["metadata"][field] for field in ("namespace", "name")}
+        read = {"metadata": name, **{field: pod[field] for field in resource.indexed_by[side]}}  # type: ignore[index]
+        for index in resource.indexes[side].values():  # type: ignore[index]
+            assert list(index(read, scope)) == list(index(pod, scope)) != []
+
+
 def test_rights_cover_the_subresources_that_are_written() -> None:
     rules = {(rule.api.plural, rule.subresource) for rule in Pods().rules()}
     assert {("pods", "status"), ("pods", "ephemeralcontainers"), ("pods", "resize"), ("secrets", "")} <= rules

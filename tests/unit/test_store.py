@@ -71,3 +71,24 @@ def test_every_change_is_told_with_what_was_before() -> None:
         (True, True),
         (True, False),
     ]
+
+
+def test_an_object_stays_filed_while_what_its_indexes_read_stays() -> None:
+    asked = []
+
+    def by_colour(one: dict[str, Any]) -> list[str]:
+        asked.append(one["metadata"]["resourceVersion"])
+        return [one["spec"]["colour"]]
+
+    def coloured(version: int, colour: str) -> dict[str, Any]:
+        return {**obj("a", version), "spec": {"colour": colour}}
+
+    store = Store({"colour": by_colour}, indexed_by=("spec",))
+    store.put(coloured(1, "red"))
+    store.put(coloured(2, "red"))
+    assert asked == ["1"]
+    assert store.indexed("colour", "red") == [coloured(2, "red")], "the newest version"
+    store.put(coloured(3, "blue"))
+    assert (store.indexed("colour", "red"), store.indexed("colour", "blue")) == ([], [coloured(3, "blue")])
+    store.remove(coloured(4, "blue"))
+    assert store.indexed("colour", "blue") == []
