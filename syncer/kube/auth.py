@@ -123,9 +123,10 @@ def file_version(source: Source | None) -> object:
 
 
 def _context(access: Access, identity: Identity) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if access.ca is not None:
-        # Only the cluster's own CA: a public one has no say over an API server.
+    if access.ca is None:
+        context = ssl.create_default_context()
+    else:
+        # Only the cluster's own CA: a public one has no say over an API server, and reading them all is slow.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=_read(access.ca).decode())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
