@@ -57,6 +57,7 @@ def held(tenant: Obj, where: Scope) -> Held:
     }
     secret = {"apiVersion": "v1", "kind": apis.SECRETS.kind, "metadata": metadata, "data": {"t": uid * 40}}
     host["status"] = _status(tenant)
+    host["status"]["conditions"][-1]["lastTransitionTime"] = "2026-01-01T00:00:06Z"  # bound there first
     bound = {**tenant["spec"], "nodeName": "node-1"}
     return Held(fresh({**tenant, "spec": bound, "status": _status(tenant)}), host, secret)
 

@@ -35,6 +35,7 @@ _CONTAINERS = (
     ("initContainerStatuses", "initContainers"),
     ("ephemeralContainerStatuses", "ephemeralContainers"),
 )
+_SCHEDULED = "PodScheduled"
 _ELSEWHERE = dict.fromkeys(("conditions", "observedGeneration"))
 _NONE: Mapping[str, Any] = {}
 _EMPTY: Sequence[Obj] = ()
@@ -146,6 +147,9 @@ def _observed(
 def _conditions(tenant: Obj, host: Obj, settled: bool, wording: Wording) -> list[Obj]:
     """Elements to merge by type. A list put in place of the other would erase what one side alone wrote."""
     ours, theirs = conditions_of(tenant), conditions_of(host)
+    if _is_scheduled(ours) and _is_scheduled(theirs):
+        # The tenant's API server wrote its own when we bound the pod, and nothing changes it.
+        del ours[_SCHEDULED], theirs[_SCHEDULED]
     one_count = tenant["metadata"].get("generation") == host["metadata"].get("generation")
     changes: list[Obj] = []
     if one_count and ours == theirs:
@@ -157,13 +161,15 @@ def _conditions(tenant: Obj, host: Obj, settled: bool, wording: Wording) -> list
             continue
         if type_ in gates or "/" in type_:
             continue
-        if type_ == "PodScheduled" and current.get("status") == condition["status"] == "True":
-            continue  # the tenant's API server wrote its own when we bound the pod, and nothing changes it
         wanted = _condition(condition, current, tenant, host, settled, wording)
         if change := condition_change(current, wanted):
             changes.append(change)
     gone = HOST_CONDITIONS.intersection(ours) - theirs.keys() - gates
     return changes + [{"type": type_, "$patch": "delete"} for type_ in sorted(gone)]
+
+
+def _is_scheduled(conditions: Mapping[str, Obj]) -> bool:
+    return _SCHEDULED in conditions and conditions[_SCHEDULED]["status"] == "True"
 
 
 def _condition(
