@@ -15,7 +15,7 @@ NAME = "vcp.dev/name"
 UID = "vcp.dev/uid"
 PENDING = "vcp.dev/pending"  # since when (epoch seconds) a host Service waits for the tenant's to be stored
 RESOURCE = "vcp.dev/resource"  # the plural that a host object serves, if it is not of its own kind
-KEYS = "vcp.dev/keys"  # which labels and annotations of a host object were copied, as JSON
+KEYS = "vcp.dev/keys"  # what was copied to a host pod (keys of labels and annotations, images), as JSON
 MOVING = "vcp.dev/moving"  # on a tenant Service whose address is being changed: its spec, as JSON
 SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
 

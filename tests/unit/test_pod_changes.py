@@ -8,6 +8,7 @@ import pytest
 from syncer.core.actions import Action, Patch, Report
 from syncer.core.objects import Obj
 from syncer.core.pods.changes import host_changes
+from syncer.core.pods.metadata import host_annotations
 from syncer.core.scope import Scope
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, condition, running
@@ -86,17 +87,25 @@ def test_11_an_image_is_patched_by_name() -> None:
     tenant, host = running()
     host["spec"]["containers"].insert(0, {"name": "proxy", "image": "mesh/proxy:2"})
     tenant["spec"]["containers"][0]["image"] = "example.org/app:2"
-    expected = {"spec": {"containers": [{"name": "app", "image": "example.org/app:2"}]}}
-    assert body(tenant, host) == expected
+    assert body(tenant, host)["spec"] == {"containers": [{"name": "app", "image": "example.org/app:2"}]}
 
 
 def test_images_of_init_containers_follow() -> None:
     tenant, host = running()
     tenant["spec"]["initContainers"] = [{"name": "init", "image": "example.org/init:2"}]
     host["spec"]["initContainers"] = [{"name": "init", "image": "example.org/init:1"}]
-    assert body(tenant, host) == {
-        "spec": {"initContainers": [{"name": "init", "image": "example.org/init:2"}]}
-    }
+    assert body(tenant, host)["spec"] == {"initContainers": [{"name": "init", "image": "example.org/init:2"}]}
+
+
+def test_an_image_that_the_host_rewrote_stays_until_the_tenant_changes_it() -> None:
+    tenant, host = running()
+    host["spec"]["containers"][0]["image"] = "mirror.example/app:1"
+    assert changes(tenant, host) == []
+    tenant["spec"]["containers"][0]["image"] = "example.org/app:2"
+    patch = body(tenant, host)
+    assert patch["spec"] == {"containers": [{"name": "app", "image": "example.org/app:2"}]}
+    host["metadata"]["annotations"] |= patch["metadata"]["annotations"]  # the host rewrites this one, too
+    assert changes(tenant, host) == []
 
 
 def test_10_tolerations_are_added_to_the_hosts_own() -> None:
@@ -207,6 +216,7 @@ def test_sidecars_and_the_pod_are_resized_and_init_containers_are_not() -> None:
         pod["spec"]["initContainers"] = [
             {"name": name, "image": "i", "resources": resources, **fields} for name, fields in names
         ]
+    host["metadata"]["annotations"] |= host_annotations(tenant, podcases.scope())
     limits = {"limits": {"cpu": "2"}}
     expected = {"resources": limits, "initContainers": [{"name": "sidecar", "resources": limits}]}
     assert body(tenant, host, "resize") == {"spec": expected}

@@ -87,7 +87,9 @@ def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
     copied = _NOTHING if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
     if theirs := scope.policy.annotations_to_tenant:
         annotations = {key: value for key, value in annotations.items() if key not in theirs}
-        copied = _Copied(copied.labels, tuple(key for key in copied.annotations if key not in theirs))
+        copied = _Copied(
+            copied.labels, annotations=tuple(key for key in copied.annotations if key not in theirs)
+        )
     changes: dict[str, Any] = {}
     if changed := _map_changes(labels, labels_of(host), copied.labels):
         changes["labels"] = changed
@@ -99,13 +101,14 @@ def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
 class _Copied(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    images: str = ""
 
 
 _NOTHING = _Copied()
 
 
 def _copied(annotations: Labels) -> _Copied:
-    """The keys copied last time. A host's administrator can garble them; then nothing is taken away."""
+    """What was copied last time. A host's administrator can garble them; then nothing is taken away."""
     try:
         return msgspec.json.decode(annotations.get(marks.KEYS, "{}"), type=_Copied)
     except msgspec.DecodeError:
@@ -130,7 +133,8 @@ def _map_changes(wanted: Labels, current: Labels, copied: tuple[str, ...]) -> di
 def _spec(tenant: Obj, host: Obj, scope: Scope, differing: Iterable[str]) -> dict[str, Any]:
     ours, theirs = tenant["spec"], host["spec"]
     changes: dict[str, Any] = {}
-    for field in differing:
+    asked = differing and _copied(annotations_of(host)).images != metadata.images(tenant)
+    for field in differing if asked else ():
         if images := _images(field, tenant, host, scope):
             changes[field] = images
     if (tolerations := ours.get("tolerations")) and tolerations != theirs.get("tolerations"):
@@ -146,7 +150,8 @@ def _spec(tenant: Obj, host: Obj, scope: Scope, differing: Iterable[str]) -> dic
 
 
 def _images(field: str, tenant: Obj, host: Obj, scope: Scope) -> list[Obj]:
-    """Elements to merge by name: a whole list would take the containers away that hosts injected."""
+    """Elements to merge by name: a whole list would take the containers away that hosts injected. Only for a
+    tenant that has changed images since they were copied: otherwise it is the host that did."""
     current = {container["name"]: container.get("image") for container in host["spec"].get(field) or ()}
     changes = []
     for container in tenant["spec"][field]:

@@ -46,14 +46,29 @@ def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:  # noqa: ARG0
     """The tenant pod's annotations, the marks, and what downward API files show. Raises Refused."""
     annotations = {**_without_reserved(tenant, "annotations")}
     annotations.pop(marks.SYNC, None)
-    keys = _keys(tuple(labels_of(tenant)), tuple(annotations))
+    keys = _keys(tuple(labels_of(tenant)), tuple(annotations), images(tenant))
     own = marks.annotations(key_of(tenant), uid_of(tenant))
     return {**annotations, **own, marks.KEYS: keys, **downward.kept(tenant)}
 
 
 @lru_cache(maxsize=1024)  # those of the pods of a workload are the same
-def _keys(labels: tuple[str, ...], annotations: tuple[str, ...]) -> str:
-    return msgspec.json.encode({"labels": sorted(labels), "annotations": sorted(annotations)}).decode()
+def _keys(labels: tuple[str, ...], annotations: tuple[str, ...], images: str) -> str:
+    copied = {"labels": sorted(labels), "annotations": sorted(annotations), "images": images}
+    return msgspec.json.encode(copied).decode()
+
+
+def images(tenant: Obj) -> str:
+    """A short hash of the images that the tenant asks for. Many hosts rewrite images to a mirror of theirs, so
+    what a host pod runs does not tell whether the tenant has changed its mind since."""
+    spec = tenant["spec"]
+    wanted = [each.get("image", "") for each in spec["containers"]]
+    return _digest(*wanted, "", *(each.get("image", "") for each in spec.get("initContainers") or ()))
+
+
+@lru_cache(maxsize=1024)
+def _digest(*texts: str) -> str:
+    digest = hashlib.sha256("\0".join(texts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:_HASH]
 
 
 @lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
@@ -67,8 +82,7 @@ def namespace_label_key(key: str) -> str:
     domain, slash, name = key.rpartition("/")
     plain = f"{domain}_{name}" if slash else name
     if len(plain) > _MAX_NAME or (not slash and "_" in plain):
-        digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:_HASH]
-        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{digest}"
+        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{_digest(key)}"
     return marks.NAMESPACE_PREFIX + plain
 
 
