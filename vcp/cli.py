@@ -26,6 +26,7 @@ COMMANDS = {
     "kubeconfig": "Print a kubeconfig for a tenant cluster.",
     "connect": "Find a way to a tenant cluster and use it.",
     "logs": "Print the logs of a control plane.",
+    "rbac": "Print the rights that CI jobs need on the host.",
     "completion": "Print the shell completion script.",
     "version": "Print the version of vcp.",
 }

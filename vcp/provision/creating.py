@@ -79,7 +79,8 @@ async def check(creation: Creation, objects: Sequence[Obj]) -> None:
             continue
         existing.add(name)
         applying.check_namespace(current, spec.name, named_by_user=name in creation.named)
-    await permissions.check(host, permissions.needs(objects, spec.namespace, existing))
+    wanted = permissions.needs(objects, spec.namespace, existing)
+    await permissions.check(host, wanted + (permissions.ending(spec, existing) if creation.run else []))
     facts.check_storage(creation.survey, spec)
     facts.check_service_cidr(creation.survey)
 
