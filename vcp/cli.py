@@ -26,13 +26,16 @@ COMMANDS = {
     "kubeconfig": "Print a kubeconfig for a tenant cluster.",
     "connect": "Find a way to a tenant cluster and use it.",
     "logs": "Print the logs of a control plane.",
+    "doctor": "Check a host before the first create, or a tenant cluster.",
+    "rbac": "Print the rights that CI jobs need on the host.",
     "completion": "Print the shell completion script.",
     "version": "Print the version of vcp.",
 }
 EXIT_CODES = """\b
 Exit codes:
   0 done            2 usage          3 not found     4 refused
-  5 timeout         6 host API       1 anything else
+  5 timeout         6 host API       7 doctor found something broken
+  1 anything else
   130 interrupted by Ctrl-C"""
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fakeapi import FakeApi, StatusError
+from fakeapi import FakeApi, Key, Obj, StatusError
 from hostcli import labelled, pod, workload
 
 from syncer.kube.client import Client
@@ -200,3 +200,24 @@ async def test_waiting_in_vain_says_why(api: FakeApi, client: Client) -> None:
     api.remove("pods", "api-0", "ns")
     with pytest.raises(DeadlineError, match="api is not there"):
         await waiting.until_ready(client, "ns", [("Deployment", "api")], 0.1, Recorder())  # type: ignore[arg-type]
+
+
+async def test_a_binding_comes_after_its_role_and_outcomes_in_the_order_of_the_objects(
+    api: FakeApi, client: Client
+) -> None:
+    """Who may not bind any role is told NotFound for a binding to a role that is not there yet."""
+
+    def admit(key: Key, obj: Obj) -> None:
+        if key.plural == "rolebindings" and not api.find("roles", obj["roleRef"]["name"], key.namespace):
+            raise StatusError(404, "NotFound", "no such role")
+
+    api.admission.append(admit)
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    meta = {"name": "r", "namespace": "a"}
+    role = head | {"kind": "Role", "metadata": meta, "rules": []}
+    binding = head | {"kind": "RoleBinding", "metadata": meta, "roleRef": {"name": "r"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"}, "data": {}}
+    assert await applying.apply_all(client, [binding, secret, role]) == ["created"] * 3
+    api.remove("roles", "r", "a")
+    outcomes = await applying.apply_all(client, [binding, secret, role])
+    assert outcomes == ["unchanged", "unchanged", "created"]

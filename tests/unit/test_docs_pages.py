@@ -78,7 +78,7 @@ def test_keys_of_the_spec_exist(page: Path) -> None:
             for words in vcp_commands(line):
                 sets = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "--set"]
                 load({"name": "a"}, overrides=[(path, value) for path, _, value in _parted(sets)])
-        if block.language == "yaml":
+        if block.language == "yaml" and page.parent.name != "ci":  # whose YAML is that of CI systems
             for document in yaml.safe_load_all(block.text):
                 if "apiVersion" not in document:
                     load({"name": "a", **document})

@@ -102,7 +102,7 @@ async def plan(
         await _nowhere_else(session, name, place)
     elif not complete:
         base = old.to_mapping()
-    spec = specs.load(config.layered(base, said), overrides=[_setting(text) for text in sets])
+    spec = specs.load(config.layered(base, said), overrides=[setting(text) for text in sets])
     _compare(old, spec)
     survey = await facts.survey(session.host, spec)
     return old, creating.Creation(session.host, spec, survey, progress, seconds, _named(spec, said, old))
@@ -143,7 +143,7 @@ def _flags(name: str, namespace: str, flags: Mapping[str, Any]) -> dict[str, Any
     return {key: value for key, value in said.items() if value}
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
     path, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"--set {text}: no value", hint="write --set storage.size=10Gi")

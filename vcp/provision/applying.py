@@ -14,27 +14,31 @@ Obj = Mapping[str, Any]
 Outcome = Literal["created", "changed", "unchanged"]
 
 _PARALLEL = 8
+_BINDINGS = {"RoleBinding", "ClusterRoleBinding"}
 _BOOKKEEPING = {"generation", "managedFields", "resourceVersion"}
 
 
 async def apply_all(host: Client, objects: Iterable[Obj]) -> list[Outcome]:
     """Applies the objects of one step: Secrets in their order, for the first ones hold what the others can be
-    made from again, and all else at once."""
+    made from again, then all else at once, but bindings last: who may not bind any role may make one only
+    to a role that is there. The outcomes are in the order of the objects."""
     objects = list(objects)
-    ordered = [await apply(host, obj) for obj in objects if obj["kind"] == "Secret"]
+    outcomes: dict[int, Outcome] = {}
     limit = asyncio.Semaphore(_PARALLEL)
 
-    async def one(obj: Obj) -> Outcome:
+    async def one(index: int, obj: Obj) -> None:
         async with limit:
-            return await apply(host, obj)
+            outcomes[index] = await apply(host, obj)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(one(obj), name=f"apply {obj['kind']}")
-            for obj in objects
-            if obj["kind"] != "Secret"
-        ]
-    return ordered + [task.result() for task in tasks]
+    for index, obj in enumerate(objects):
+        if obj["kind"] == "Secret":
+            await one(index, obj)
+    for last in (False, True):
+        async with asyncio.TaskGroup() as group:
+            for index, obj in enumerate(objects):
+                if obj["kind"] != "Secret" and (obj["kind"] in _BINDINGS) is last:
+                    group.create_task(one(index, obj), name=f"apply {obj['kind']}")
+    return [outcomes[index] for index in range(len(objects))]
 
 
 async def apply(host: Client, obj: Obj) -> Outcome:

@@ -92,15 +92,20 @@ async def _metrics(host: Client, spec: Spec, folder: _Folder) -> None:
     labels = f"{layout.TENANT}={spec.name},{layout.COMPONENT}=syncer"
     for pod in await host.list(apis.PODS, spec.namespace, labels=labels):
         name = pod["metadata"]["name"]
+        folder.write(f"metrics/{name}.txt", await metrics(host, spec.namespace, name))
 
-        async def this(name: str = name) -> tuple[str, str]:
-            return spec.namespace, name
 
-        async with (
-            forward.forwarded(host, this, layout.PROBE_PORT) as port,
-            Client(auth.Access(f"http://127.0.0.1:{port}"), attempts=1) as syncer,
-        ):
-            folder.write(f"metrics/{name}.txt", await syncer.read(requests.raw("/metrics")))
+async def metrics(host: Client, namespace: str, pod: str) -> bytes:
+    """What a pod of the syncer tells Prometheus."""
+
+    async def this() -> tuple[str, str]:
+        return namespace, pod
+
+    async with (
+        forward.forwarded(host, this, layout.PROBE_PORT) as port,
+        Client(auth.Access(f"http://127.0.0.1:{port}"), attempts=1) as syncer,
+    ):
+        return await syncer.read(requests.raw("/metrics"))
 
 
 async def _tenant(host: Client, spec: Spec, admin: auth.Access, folder: _Folder) -> None:

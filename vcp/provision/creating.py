@@ -24,7 +24,7 @@ from vcp.spec import Spec
 Obj = Mapping[str, Any]
 
 # What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
-_ISOLATION = {
+ISOLATION = {
     "ClusterRole",
     "ClusterRoleBinding",
     "LimitRange",
@@ -79,7 +79,8 @@ async def check(creation: Creation, objects: Sequence[Obj]) -> None:
             continue
         existing.add(name)
         applying.check_namespace(current, spec.name, named_by_user=name in creation.named)
-    await permissions.check(host, permissions.needs(objects, spec.namespace, existing))
+    wanted = permissions.needs(objects, spec.namespace, existing)
+    await permissions.check(host, wanted + (permissions.ending(spec, existing) if creation.run else []))
     facts.check_storage(creation.survey, spec)
     facts.check_service_cidr(creation.survey)
 
@@ -96,7 +97,7 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
         for step in access:
             outcomes += await _apply(creation, step.name, step.objects)
         with progress.step("address"):
-            found = await _addressed(creation, wait=wait)
+            found = await addressed(creation, wait=wait)
             progress.result(found.cluster_ip_of_api or "")
         # Read again under the lock: another create may have made the keys in the meantime.
         existing = await facts.files(host, spec)
@@ -163,7 +164,7 @@ async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[
     return outcomes
 
 
-async def _addressed(creation: Creation, *, wait: bool) -> render.Facts:
+async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
     """The facts with the API's addresses, which its certificate has to name, and that of the tenant's DNS."""
     spec = creation.spec
     resolver: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "dns")
@@ -224,7 +225,7 @@ async def _finish(
 
 async def verify(host: Client, objects: Iterable[Obj]) -> None:
     """Raises HostError if an object that isolates the tenant did not stand on the host as it was rendered."""
-    isolating = [obj for obj in objects if obj["kind"] in _ISOLATION]
+    isolating = [obj for obj in objects if obj["kind"] in ISOLATION]
     for obj, outcome in zip(isolating, await applying.apply_all(host, isolating), strict=True):
         if outcome != "unchanged":
             what = f"{obj['kind']} {obj['metadata']['name']}"

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from syncer.core import apis
 from syncer.kube.client import Client
 from vcp.errors import RefusedError
-from vcp.provision import pruning
+from vcp.provision import pruning, removing
+from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
 
@@ -47,6 +48,38 @@ def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()
     for resource in (apis.STATEFUL_SETS, apis.DEPLOYMENTS, apis.PODS):
         wanted |= {Need(verb, resource, namespace) for verb in ("list", "watch")}
     wanted |= {Need(verb, apis.LEASES, namespace) for verb in ("create", "delete", "list", "patch", "watch")}
+    return _sorted(wanted)
+
+
+def ending(spec: Spec, existing: Collection[str] = ()) -> list[Need]:
+    """What deleting a tenant again takes, beyond `needs`: whole namespaces, or what is in `existing` ones."""
+    wanted = {Need("delete", apis.PODS, spec.namespace)}
+    for place in {spec.namespace, spec.workload_namespace}:
+        if place not in existing:
+            wanted |= {Need(verb, apis.NAMESPACES, "", place) for verb in ("delete", "list", "watch")}
+            continue
+        kinds = [resource for together in (*removing.KINDS, removing.DATA) for resource in together]
+        wanted |= {Need(verb, resource, place) for resource in kinds for verb in ("delete", "list")}
+        wanted |= {Need(verb, apis.PODS, place) for verb in ("delete", "list", "watch")}
+    return _sorted(wanted)
+
+
+def looking_in(spec: Spec) -> list[Need]:
+    """What a port-forward to the API takes, where no address of it answers, and `vcp run --collect`."""
+    forward = {Need(verb, apis.PODS, spec.namespace, "", "portforward") for verb in ("create", "get")}
+    evidence = {
+        need
+        for place in (spec.namespace, spec.workload_namespace)
+        for need in (
+            Need("list", apis.PODS, place),
+            Need("list", apis.EVENTS, place),
+            Need("get", apis.PODS, place, "", "log"),
+        )
+    }
+    return _sorted(forward | evidence)
+
+
+def _sorted(wanted: Iterable[Need]) -> list[Need]:
     return sorted(wanted, key=lambda need: (need.namespace, need.resource[:3], need.subresource, need.verb))
 
 
@@ -92,20 +125,29 @@ async def missing(host: Client, wanted: Sequence[Need]) -> list[Need]:
 
 async def check(host: Client, wanted: Sequence[Need]) -> None:
     """Raises RefusedError that lists exactly the missing verbs, one line per resource and namespace."""
+    if lacking := await lacks(host, wanted):
+        text = "\n".join(f"  {line}" for line in told(lacking))
+        raise RefusedError(f"you lack permissions on the host:\n{text}", hint="nothing has been changed")
+
+
+async def lacks(host: Client, wanted: Sequence[Need]) -> list[Need]:
+    """As `missing`, but without what need not be had because the user may escalate and bind."""
     lacking = await missing(host, wanted)
     for place in {need.namespace for need in lacking if need.handed_on}:
         roles = apis.ROLES if place else apis.CLUSTER_ROLES
         if not await missing(host, [Need(verb, roles, place) for verb in ("bind", "escalate")]):
             lacking = [need for need in lacking if not need.handed_on or need.namespace != place]
-    if not lacking:
-        return
+    return lacking
+
+
+def told(lacking: Iterable[Need]) -> list[str]:
+    """Pure: one line per resource and namespace: `create, get secrets in namespace vcp-a`."""
     lines: dict[tuple[str, str], list[str]] = {}
     for need in lacking:
         verbs = lines.setdefault((need.namespace, str(need)), [])
         if need.verb not in verbs:
             verbs.append(need.verb)
-    text = "\n".join(
-        f"  {', '.join(verbs)} {resource}" + (f" in namespace {namespace}" if namespace else "")
+    return [
+        f"{', '.join(verbs)} {resource}" + (f" in namespace {namespace}" if namespace else "")
         for (namespace, resource), verbs in lines.items()
-    )
-    raise RefusedError(f"you lack permissions on the host:\n{text}", hint="nothing has been changed")
+    ]

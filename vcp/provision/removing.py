@@ -20,7 +20,7 @@ from vcp.scene import Scene, View, watching
 Obj = Mapping[str, Any]
 
 # In the order of deletion.
-_KINDS = (
+KINDS = (
     (apis.DEPLOYMENTS, apis.STATEFUL_SETS, apis.CONFIG_MAPS),
     (
         apis.SERVICES,
@@ -35,7 +35,7 @@ _KINDS = (
     ),
 )
 _GOES_ON = "the deletion goes on by itself; the same command waits again"
-_DATA = (apis.PERSISTENT_VOLUME_CLAIMS, apis.SECRETS)
+DATA = (apis.PERSISTENT_VOLUME_CLAIMS, apis.SECRETS)
 
 
 class Going(NamedTuple):
@@ -63,7 +63,7 @@ async def remove(
         await _hurry(host, control, tenant.name, keep_data=keep_data)
         stay = [name for name in dict.fromkeys((work, control)) if name not in whole]
         for name in stay:
-            kinds = _KINDS if keep_data and name == control else (*_KINDS, _DATA)
+            kinds = KINDS if keep_data and name == control else (*KINDS, DATA)
             await _remove_labelled(host, name, tenant.name, kinds)
         await pruning.remove_cluster_roles(host, tenant.name)
     return [*map(Going, whole), *(Going(name, tenant.name) for name in stay)]
