@@ -299,7 +299,7 @@ class FakeApi:
     ) -> web.StreamResponse:
         end = asyncio.get_running_loop().time() + int(request.query.get("timeoutSeconds", 60))
         while asyncio.get_running_loop().time() < end:
-            changed = self._changed
+            changed, complete = self._changed, self._version
             for change in [change for change in self._log if change.version > seen]:
                 seen = change.version
                 if self._selects(request, key, change.key, change.obj):
@@ -312,7 +312,7 @@ class FakeApi:
                 async with asyncio.timeout(self.bookmark_every):
                     await changed.wait()
             except TimeoutError:
-                await _send(response, "BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
+                await _send(response, "BOOKMARK", {"metadata": {"resourceVersion": str(complete)}})
         return response
 
     # State

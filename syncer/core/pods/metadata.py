@@ -58,8 +58,8 @@ def _keys(labels: tuple[str, ...], annotations: tuple[str, ...], images: str) ->
 
 
 def images(tenant: Obj) -> str:
-    """A short hash of the images that the tenant asks for. Many hosts rewrite images to a mirror of theirs, so
-    what a host pod runs does not tell whether the tenant has changed its mind since."""
+    """A short hash of the images that the tenant asks for. Many hosts rewrite images to a mirror of theirs,
+    so what a host pod runs does not tell whether the tenant has changed its mind since."""
     spec = tenant["spec"]
     wanted = [each.get("image", "") for each in spec["containers"]]
     return _digest(*wanted, "", *(each.get("image", "") for each in spec.get("initContainers") or ()))
