@@ -13,10 +13,12 @@ _GIB = 1 << 30
 
 
 class Slopes(NamedTuple):
-    """Bytes and CPUs of an idle tenant; bytes per pod, and CPU seconds per pod made and deleted, of the
-    tenants' components and of the host's."""
+    """Bytes and CPUs of an idle tenant, and its bytes without what it maps from files, which tenants on one
+    node share; bytes per pod, and CPU seconds per pod made and deleted, of the tenants' components and of the
+    host's."""
 
     tenant_memory: float
+    tenant_private: float
     tenant_cpus: float
     pod_memory: float
     pod_memory_host: float
@@ -25,11 +27,12 @@ class Slopes(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """`memory` in GiB and `cpus` for all tenants' components; the host's own part apart."""
+    """`memory` and `private` in GiB and `cpus` for all tenants' components; the host's own part apart."""
 
     tenants: int
     pods: int
     memory: float
+    private: float
     memory_host: float
     cpus_idle: float
     cpus_churn: float
@@ -61,6 +64,7 @@ def slopes(results: Mapping[str, Any]) -> Slopes | None:
                 spent[name] = spent.get(name, 0.0) + seconds / 1000 / len(runs)
     return Slopes(
         tenant_memory=sum(idle["memory"].values()),
+        tenant_private=sum(idle["private"].values()),
         tenant_cpus=sum(idle["cpus"].values()),
         pod_memory=sum(max(0.0, slope) for name, slope in per_pod.items() if of_tenants(name)),
         pod_memory_host=sum(max(0.0, slope) for name, slope in per_pod.items() if of_host(name)),
@@ -75,6 +79,7 @@ def cost(slopes: Slopes, tenants: int, pods: int) -> Cost:
         tenants=tenants,
         pods=pods,
         memory=(tenants * slopes.tenant_memory + pods * slopes.pod_memory) / _GIB,
+        private=(tenants * slopes.tenant_private + pods * slopes.pod_memory) / _GIB,
         memory_host=pods * slopes.pod_memory_host / _GIB,
         cpus_idle=tenants * slopes.tenant_cpus,
         cpus_churn=pods * slopes.pod_cpu / LIFE,

@@ -6,12 +6,11 @@ from typing import Any
 
 from benchkit import model
 from benchkit.bench import say
-from benchkit.tables import cpu
+from benchkit.tables import FOREIGN, cpu
 
 Results = Mapping[str, Any]
 _ARMS = {"direct": "#4878a8", "tenant": "#d1743c"}
 _MIB = 1 << 20
-_PALETTE = [f"C{number}" for number in range(10)]
 
 
 def draw(folder: Path, results: Results) -> list[str]:
@@ -60,18 +59,20 @@ def _curves(axes: Any, one: Results) -> None:
 
 
 def _cpu(axes: Any, one: Results) -> None:
+    import matplotlib  # noqa: PLC0415
+
     bars = [
         (f"{cell['pods']} x {cell['tenants']}\n{arm}", cpu(cell["runs"][arm], "creates"))
         for cell in one["cells"]
         for arm in _ARMS
     ]
-    names = sorted(set().union(*(parts for _, parts in bars)) - {"others", "load generator"})
+    names = sorted(set().union(*(parts for _, parts in bars)) - set(FOREIGN))
     names = [name for name in names if max(parts.get(name, 0.0) for _, parts in bars) >= 0.5]
     labels, bottoms = [label for label, _ in bars], [0.0] * len(bars)
-    palette = _PALETTE
+    palette = matplotlib.colormaps["tab20"]
     for number, name in enumerate(names):
         heights = [parts.get(name, 0.0) for _, parts in bars]
-        axes.bar(labels, heights, bottom=bottoms, label=name, width=0.6, color=palette[number % len(palette)])
+        axes.bar(labels, heights, bottom=bottoms, label=name, width=0.6, color=palette(number))
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     axes.set(ylabel="CPU seconds per 1,000 creates", xlabel="pods x tenants")
     axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))

@@ -126,7 +126,10 @@ def _fairness(one: Results) -> Iterator[str]:
 
 
 def _memory(one: Results) -> Iterator[str]:
-    yield "## Memory\n\nMiB resident, of one tenant that is filled step by step.\n"
+    yield (
+        "## Memory\n\nMiB resident, of one tenant that is filled step by step; KiB per pod by the line "
+        "through all steps but the first, after which buffers and heaps have grown.\n"
+    )
     points = one["points"]
     names = [name for name in sorted(points[0]["memory"]) if model.of_tenants(name) or model.of_host(name)]
     rows: list[Sequence[object]] = [("", *(f"{point['pods']} pods" for point in points), "KiB per pod")]

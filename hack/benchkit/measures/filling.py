@@ -76,13 +76,18 @@ async def _point(bench: Bench, tenant: str, count: int) -> dict[str, Any]:
 
 
 def _memory(points: list[dict[str, Any]]) -> dict[str, Any]:
-    """Bytes per pod from the slope of each component's memory."""
-    names = set.intersection(*(set(point["memory"]) for point in points))
-    lines = {name: stats.fit([(point["pods"], point["memory"][name]) for point in points]) for name in names}
+    """Bytes per pod from the slope of each component's memory. The first pods also pay for buffers and heaps
+    that grow once, so the line starts where some pods are."""
+    filled = points[1:]
+    names = set.intersection(*(set(point["memory"]) for point in filled))
+    lines = {
+        name: stats.fit([(point["pods"], point["memory"][name]) for point in filled])
+        for name in sorted(names)
+    }
     return {
         "points": points,
         "per_pod": {name: line.slope for name, line in lines.items()},
-        "at_none": {name: line.offset for name, line in lines.items()},
+        "working": {name: line.offset for name, line in lines.items()},
     }
 
 
