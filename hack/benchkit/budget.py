@@ -9,6 +9,7 @@ from benchkit.exposition import Sample
 _REQUESTS = "vcp_syncer_requests_total"
 _WRITES = ("create", "patch", "delete")
 ROOM = 1.15  # what a recorded budget leaves above the measured value
+BYTES_ROOM = 1.3  # a slow machine has more probes and bookmarks per pod
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,4 +47,5 @@ def exceeded(measured: Mapping[str, float], budget: Budget, pods: int) -> list[s
 
 def recorded(measured: Mapping[str, float]) -> Budget:
     """A budget that allows what was measured and a little more."""
-    return Budget({name: round(value * ROOM + 0.02, 2) for name, value in measured.items()})
+    rooms = {name: BYTES_ROOM if name == "KiB" else ROOM for name in measured}
+    return Budget({name: round(value * rooms[name] + 0.02, 2) for name, value in measured.items()})

@@ -50,8 +50,8 @@ def _about(results: Results) -> Iterator[str]:
     yield table(rows)
     if any(one["machine"]["load"][0] > machine["cpus"] for one in results.values()):
         yield (
-            "**The machine did other work meanwhile**: its load was above its number of CPUs before some of these "
-            "began. Counts and CPU seconds hold; times and rates are too slow, and ratios less sure.\n"
+            "**The machine did other work meanwhile**: its load was above its number of CPUs before some of "
+            "these began. Counts and CPU seconds hold; times and rates are too slow, and ratios less sure.\n"
         )
 
 

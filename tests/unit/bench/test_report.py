@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchkit import goals, report
+from benchkit import goals, plots, report
 from benchkit.comparing import compared
 
 from .results import results
@@ -47,6 +47,12 @@ def test_two_runs_are_compared_number_by_number() -> None:
     rows = {row[0]: row[1:] for row in compared(old, new)}
     assert rows["create to usable API, s"] == ("9", "4.5", "0.50")
     assert "creates, 100 pods, 1 tenants: ratio" in rows
+
+
+def test_every_picture_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="requirements/bench.lock is not installed")
+    names = plots.draw(tmp_path, results())
+    assert {"latency.png", "memory.png"} < set(names) == {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_published_report_is_that_of_the_published_results() -> None:
