@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ def add(cluster: Cluster, name: str) -> None:
     cluster.up()
 
 
-def add_fake(cluster: Cluster, count: int) -> None:
+def add_fake(cluster: Cluster, count: int) -> list[str]:
     """Adds nodes that only exist in the API: kwok plays their kubelet. Tainted, so only who asks lands
-    there.
+    there. Returns their names.
     """
     cluster.require_up()
     taken = set(cluster.kubectl("get", "nodes", "-o", "name").split())
@@ -41,6 +42,14 @@ def add_fake(cluster: Cluster, count: int) -> None:
     cluster.daemons.ensure(ControlPlane(cluster.lab, build()).kwok())
     waited = [f"node/{name}" for name in names]
     cluster.kubectl("wait", "--for=condition=Ready", *waited, f"--timeout={DEADLINE:.0f}s")
+    return names
+
+
+def remove_fake(cluster: Cluster, names: Sequence[str]) -> None:
+    """Removes fake nodes without a drain, and kwok with the last one."""
+    cluster.kubectl("delete", "--ignore-not-found", *(f"node/{name}" for name in names))
+    if not cluster.kubectl("get", "nodes", "-l", "type=kwok", "-o", "name"):
+        cluster.daemons.stop("kwok")
 
 
 def remove(cluster: Cluster, name: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m benchkit`, which `hack/bench` runs."""
+
+from benchkit.cli import main
+
+main()
