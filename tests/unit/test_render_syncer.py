@@ -231,7 +231,7 @@ def test_names_are_asked_for_and_answered_on_the_resolvers_own_port() -> None:
 
 
 def test_inside_the_tenant_the_resolver_may_only_read_what_it_answers_from() -> None:
-    role = next(obj for obj in render.tenant_objects(load("name: a")) if obj["kind"] == "ClusterRole")
+    role = next(obj for obj in render.tenant_objects(load("name: a")) if obj["metadata"]["name"] == "vcp:dns")
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list", "watch"}
     plurals = {plural for rule in role["rules"] for plural in rule["resources"]}
     assert plurals == {"namespaces", "services", "endpointslices"}

@@ -101,10 +101,13 @@ def publication(spec: Spec, material: pki.Material, server: str) -> Step:
 
 def tenant_objects(spec: Spec) -> tuple[Obj, ...]:
     """What is applied inside the tenant cluster, with the syncer's certificate, once its API answers."""
-    found = list(objects(spec, "tenant").values())
-    for obj in found:
-        obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp"}
-    return tuple(found)
+    found = objects(spec, "tenant")
+    for obj in found.values():
+        own = {key: value for key, value in obj["metadata"]["labels"].items() if key.startswith("rbac.")}
+        obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp", **own}
+    if not spec.sync.metrics:
+        del found["ClusterRole/vcp:metrics-reader"]
+    return tuple(found.values())
 
 
 def syncer_image(spec: Spec) -> str:
