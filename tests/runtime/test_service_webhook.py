@@ -199,6 +199,16 @@ async def test_what_became_of_requests_is_counted(cluster: Cluster) -> None:
     assert told("vcp_syncer_served_seconds_count", {"endpoint": "webhook"}) == 5
 
 
+async def test_two_families_on_a_host_of_one_are_refused_by_the_tenants_own_server(cluster: Cluster) -> None:
+    """Both have the host's ranges, so the tenant's API server has the same to say, and says it itself."""
+    words = "spec.ipFamilyPolicy: Invalid value: this cluster is not configured for dual-stack services"
+    cluster.host.fail_next("POST", 422, "Invalid", message=words)
+    async with webhook(cluster) as hook:
+        answer = await hook.review(request(a_service(ipFamilyPolicy="RequireDualStack")))
+    assert answer == {"uid": "r-1", "allowed": True}
+    assert cluster.on_host("services", "web") is None
+
+
 async def test_a_host_that_is_away_lets_services_in(cluster: Cluster) -> None:
     cluster.host.down = True
     async with webhook(cluster) as hook:
