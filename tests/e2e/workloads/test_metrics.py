@@ -190,3 +190,19 @@ def test_a_host_without_metrics_says_so_and_holds_nothing_up(busy: Place) -> Non
     other = f"{busy.namespace}-gone"
     busy.kubectl("create", "namespace", other)
     busy.kubectl("delete", "namespace", other, "--timeout=20s")
+
+
+def test_a_tenant_may_do_without(neighbour: Tenant) -> None:
+    lab = neighbour.vcp.lab
+    neighbour.kubectl("wait", "--for=create", "/".join(REGISTRATION), "--timeout=30s")
+    neighbour.vcp.run("create", neighbour.name, "--set", "sync.metrics=false")
+
+    def gone() -> bool:
+        kinds = ("service/vcp-metrics", "endpointslice/vcp-metrics", "/".join(REGISTRATION))
+        found = neighbour.kubectl("-n", "kube-system", "get", *kinds, "--ignore-not-found", "-o", "name")
+        return not found.stdout
+
+    eventually("nothing of it", gone)
+    assert "Metrics API not available" in neighbour.kubectl("top", "pod", check=False).stderr
+    rules = lab.get("-n", neighbour.work, "role", "vcp-syncer")["rules"]
+    assert not [rule for rule in rules if "metrics.k8s.io" in rule["apiGroups"]]
