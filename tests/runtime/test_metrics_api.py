@@ -23,6 +23,7 @@ from syncer.core.policy import Nodes
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
 from syncer.resources import registry
+from syncer.runtime.manager import Manager
 from syncer.runtime.metrics import Metrics
 from syncer.serve import hostusage, metricsapi, reviews
 from syncer.serve.served import Served
@@ -60,6 +61,7 @@ class Tenant:
     """A running syncer with two measured pods, its metrics API, and the API server's way to it."""
 
     cluster: Cluster
+    manager: Manager
     session: aiohttp.ClientSession
     authorities: Authorities
     metrics: Metrics
@@ -128,7 +130,7 @@ async def tenant(authorities: Authorities, monkeypatch: pytest.MonkeyPatch) -> A
         api = metricsapi.MetricsApi(manager.scope, *clients, served)
         port = await stack.enter_async_context(metricsapi.serving(0, authorities.folder, api))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        made = Tenant(cluster, session, authorities, metrics, f"https://127.0.0.1:{port}")
+        made = Tenant(cluster, manager, session, authorities, metrics, f"https://127.0.0.1:{port}")
         cluster.host.routes[MEASURED] = made.lists
         cluster.tenant.routes[REVIEWS] = made.reviewed
         yield made
@@ -172,13 +174,13 @@ async def test_what_is_not_there_or_not_understood_is_said_so(tenant: Tenant) ->
         assert (await tenant.ask(f"{ROOT}/namespaces/default/pods/web", method=method))[0] == 405
 
 
-async def test_neither_a_predecessor_nor_a_strangers_pod_is_told(tenant: Tenant) -> None:
+async def test_neither_a_copy_nor_a_strangers_pod_is_told(tenant: Tenant) -> None:
     host = tenant.cluster.on_host("pods", "web")
     assert host
-    stray = {**host, "metadata": {**host["metadata"], "name": "stray", "uid": "x"}}
-    stray["metadata"] |= {"annotations": {"vcp.dev/name": "web", "vcp.dev/uid": "an-earlier-one"}}
-    tenant.found.append({**measured("web"), "metadata": {"name": "stray", "namespace": WORK}})
-    tenant.found.append({**measured("web"), "metadata": {"name": "a-neighbours", "namespace": WORK}})
+    tenant.cluster.host.put("pods", {**host, "metadata": {**host["metadata"], "name": "a-copy", "uid": "x"}})
+    for name in ("a-copy", "a-neighbours"):
+        tenant.found.append({**measured("web"), "metadata": {"name": name, "namespace": WORK}})
+    await settled(tenant.cluster, tenant.manager)
     assert await tenant.names(f"{ROOT}/pods") == ["db", "web"]
 
 

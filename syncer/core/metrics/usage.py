@@ -25,9 +25,10 @@ def pods(found: Iterable[Obj], scope: Scope, now: str) -> list[Measured]:
 
 def _pod(found: Obj, scope: Scope, now: str) -> Measured | None:
     """None if the host pod of that name is not that of a tenant pod that is there now."""
-    host = scope.host.get(apis.PODS, Key(scope.namespace, found["metadata"]["name"]))
+    at = Key(scope.namespace, found["metadata"]["name"])
+    host = scope.host.get(apis.PODS, at)
     key = marks.key_of(host) if host else None
-    tenant = scope.tenant.get(apis.PODS, key) if key else None
+    tenant = scope.tenant.get(apis.PODS, key) if key and scope.host_key(key) == at else None
     if host is None or tenant is None or not marks.is_owned(host, tenant):
         return None
     spec = tenant["spec"]
