@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import logging
 import os
 import signal
 import socket
 import time
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,10 +22,10 @@ from syncer.kube.client import Client
 from syncer.runtime.leadership import Leadership
 from syncer.runtime.manager import Manager, Parts
 from syncer.runtime.metrics import Metrics
-from syncer.serve import kubelet, probes
+from syncer.serve import kubelet, metricsapi, probes, webhook
 from syncer.serve.certificates import ServingTls
+from syncer.serve.served import Served
 from syncer.serve.sight import Sight
-from syncer.serve.webhook import Webhook, serving
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
         leadership = Leadership(host, settings.namespace, identity, labels=labels)
         parts = Parts(
             {"tenant": tenant, "host": host},
-            resources.registry(settings.nodes),
+            resources.registry(settings.nodes, metrics=bool(settings.metrics_address)),
             scope,
             leadership,
             metrics,
@@ -67,22 +69,39 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
         )
         manager = Manager(parts)
 
-        def exposition() -> bytes:
-            manager.measure()
-            return metrics.text()
-
-        endpoint = kubelet.Kubelet(
-            ServingTls(Path(settings.pki)), Sight(manager.scope, tenant, host), metrics.streams
-        )
-        webhook = Webhook(host, lambda: dataclasses.replace(scope, now=time.time()))
-        async with (
-            probes.serving(settings.probe_port, manager.lagging, exposition),
-            endpoint.serving(settings.kubelet_port, stop),
-            serving(settings.webhook_port, Path(settings.pki), webhook),
-        ):
+        async with _serving(settings, manager, tenant, host, stop):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
             await manager.run(stop)
     _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    settings: Settings, manager: Manager, tenant: Client, host: Client, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """All that the syncer answers, until the body ends."""
+    pki, metrics, scope = Path(settings.pki), manager.metrics, manager.scope
+
+    def exposition() -> bytes:
+        manager.measure()
+        return metrics.text()
+
+    def served(endpoint: str) -> Served:
+        return Served(endpoint, metrics.served, metrics.serving)
+
+    def current() -> Scope:
+        return dataclasses.replace(scope, now=time.time())
+
+    endpoint = kubelet.Kubelet(ServingTls(pki), Sight(scope, tenant, host), metrics.streams)
+    hook = webhook.Webhook(host, current, served("webhook"))
+    api = metricsapi.MetricsApi(scope, tenant, host, served("metrics-api"))
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(probes.serving(settings.probe_port, manager.lagging, exposition))
+        await stack.enter_async_context(endpoint.serving(settings.kubelet_port, stop))
+        await stack.enter_async_context(webhook.serving(settings.webhook_port, pki, hook))
+        if settings.metrics_address:
+            await stack.enter_async_context(metricsapi.serving(settings.metrics_port, pki, api))
+        yield
 
 
 async def _anchor(host: Client, namespace: str, stop: asyncio.Event) -> str:
@@ -117,11 +136,12 @@ def _scope(settings: Settings, anchor: str) -> Scope:
         services=settings.services,
         network=settings.network,
         webhook_ca=_authority(settings),
+        metrics_address=settings.metrics_address,
     )
 
 
 def _authority(settings: Settings) -> str:
-    """Whom the tenant's API server is to trust for the webhook."""
+    """Whom the tenant's API server is to trust for the webhook and the metrics API."""
     return base64.b64encode((Path(settings.pki) / "server-ca.crt").read_bytes()).decode()
 
 

@@ -18,10 +18,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: str
     """URL of the tenant's API."""
     pki: str = "/etc/vcp/pki"
-    """The folder with server-ca.crt, client-ca.crt, syncer.{crt,key} and syncer-serving.{crt,key}."""
+    """The folder with {server,client,request-header}-ca.crt, syncer.{crt,key}, syncer-serving.{crt,key}."""
     api_address: str = ""
     dns_address: str = ""
     """The ClusterIPs of the host Services `api` and `dns`."""
+    metrics_address: str = ""
+    """The ClusterIP of the host Service `syncer`; empty: the tenant has no metrics API."""
     cluster_domain: str = "cluster.local"
     hosts_image: str = ""
     """The syncer's own image, if the workload namespace can pull it: it writes /etc/hosts of some pods."""
@@ -38,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the tenant's API server asks for logs, exec, attach and port-forward."""
     webhook_port: int = 8443
     """Where the tenant's API server asks for the addresses of new Services."""
+    metrics_port: int = 4443
+    """Where the tenant's API server asks for what pods and nodes use."""
     workers: int = 32
     """How many keys are worked on at once."""
 

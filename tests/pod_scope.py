@@ -32,7 +32,7 @@ SCOPE = Scope(
     control_namespace="vcp-tenant-a",
     anchor="00000000-0000-0000-0000-0000000000aa",
 )
-WHOLE = replace(SCOPE, api_address="10.43.0.10", dns_address="10.43.0.11")
+WHOLE = replace(SCOPE, api_address="10.43.0.10", dns_address="10.43.0.11", metrics_address="10.43.0.12")
 
 
 def scope(*objects: Obj, **changes: Any) -> Scope:

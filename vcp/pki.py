@@ -41,6 +41,7 @@ _KEYS = {
     "pki-syncer": (
         "server-ca.crt",
         "client-ca.crt",
+        "request-header-ca.crt",
         "syncer.crt",
         "syncer.key",
         "syncer-serving.crt",

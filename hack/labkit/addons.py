@@ -1,4 +1,4 @@
-"""What runs inside the lab's cluster from the start: DNS and storage, from the manifests folder."""
+"""What runs inside the lab's cluster from the start: DNS, storage and metrics, from the manifests folder."""
 
 import json
 import re
@@ -18,6 +18,7 @@ def manifests(lab: Lab) -> str:
     values = {
         "COREDNS_IMAGE": images.COREDNS,
         "LOCAL_PATH_IMAGE": images.LOCAL_PATH,
+        "METRICS_SERVER_IMAGE": images.METRICS_SERVER,
         "TOOLS_IMAGE": images.TOOLS,
         "DNS_ADDRESS": network.DNS_ADDRESS,
         "NODE_PATHS": json.dumps(paths),

@@ -45,7 +45,7 @@ class Cluster:
             for number in range(2, nodes + 1):
                 self.lab.node(number).folder.mkdir(parents=True, exist_ok=True)
             with step("network, cgroups, certificates"):
-                kernel.remember()
+                kernel.prepare()
                 prepare(self.lab, binaries, seed)
             agents = [NodeAgents(node, binaries) for node in self.lab.nodes()]
             with step("etcd, API server, containerd"):
@@ -60,6 +60,10 @@ class Cluster:
                 rollout = ("rollout", "status", "deployment/coredns", f"--timeout={DEADLINE:.0f}s")
                 self.kubectl("-n", "kube-system", *rollout)
                 wait_until("an answer of CoreDNS", lambda: addons.dns_answers(self.lab), DEADLINE)
+            with step("metrics-server answers"):
+                # While a registered API is away, no namespace can be deleted.
+                api = ("apiservice/v1beta1.metrics.k8s.io", f"--timeout={DEADLINE:.0f}s")
+                self.kubectl("wait", "--for=condition=Available", *api)
 
     def _start_base(self, plane: ControlPlane, agents: list[NodeAgents]) -> None:
         self.daemons.ensure(plane.etcd())

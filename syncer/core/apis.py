@@ -49,8 +49,14 @@ STATEFUL_SETS = ApiResource("apps", "v1", "statefulsets", "StatefulSet")
 SELF_SUBJECT_ACCESS_REVIEWS = ApiResource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
+SUBJECT_ACCESS_REVIEWS = ApiResource(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
 LEASES = ApiResource("coordination.k8s.io", "v1", "leases", "Lease")
+API_SERVICES = ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
 ENDPOINT_SLICES = ApiResource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+NODE_METRICS = ApiResource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False)
+POD_METRICS = ApiResource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
 NETWORK_POLICIES = ApiResource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 SERVICE_CIDRS = ApiResource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", namespaced=False)
 POD_DISRUPTION_BUDGETS = ApiResource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")

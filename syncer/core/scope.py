@@ -55,6 +55,8 @@ class Scope:
     network: Network = field(default_factory=Network)
     webhook_ca: str = ""
     """The authority of the webhook's certificate, PEM in base64; without it no webhook is registered."""
+    metrics_address: str = ""
+    """The ClusterIP of the syncer's Service; empty: there is no metrics API, and a registered one goes."""
     tenant: Reader = field(default_factory=Nothing)
     host: Reader = field(default_factory=Nothing)
     now: float = 0.0

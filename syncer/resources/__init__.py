@@ -2,6 +2,7 @@
 
 from syncer.core.policy import Nodes as NodePolicy
 from syncer.core.resource import Resource
+from syncer.resources.apiservices import ApiServices, Unregistered
 from syncer.resources.configmaps import ConfigMaps
 from syncer.resources.endpointslices import EndpointSlices
 from syncer.resources.events import Events
@@ -13,14 +14,15 @@ from syncer.resources.services import Services
 from syncer.resources.webhooks import Webhooks
 
 
-def registry(nodes: NodePolicy) -> tuple[Resource, ...]:
-    """An instance of every kind."""
+def registry(nodes: NodePolicy, *, metrics: bool = True) -> tuple[Resource, ...]:
+    """An instance of every kind; `metrics` says whether the tenant has the metrics API."""
     return (
         Namespaces(),
         Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
         Services(),
         EndpointSlices(),
         Webhooks(),
+        ApiServices() if metrics else Unregistered(),
         ConfigMaps(),
         Secrets(),
         Pods(),

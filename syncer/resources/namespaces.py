@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from syncer.core import apis
 from syncer.core.actions import Action, Side
+from syncer.core.metrics import registration
 from syncer.core.objects import Key, Obj, key_of
 from syncer.core.resource import Index, Item, Resource, Rule
 from syncer.core.scope import Scope
@@ -12,10 +13,16 @@ from syncer.core.services import admission, fixed
 
 # What every tenant has, whether anybody has asked for it or removed it.
 _ALWAYS: dict[str, tuple[Item, ...]] = {
-    key.namespace: (Item(apis.SERVICES.plural, key), Item(apis.ENDPOINT_SLICES.plural, key))
-    for key in fixed.KEYS
+    namespace: tuple(
+        Item(api.plural, key)
+        for key in sorted(fixed.KEYS)
+        if key.namespace == namespace
+        for api in (apis.SERVICES, apis.ENDPOINT_SLICES)
+    )
+    for namespace in {key.namespace for key in fixed.KEYS}
 }
 _ALWAYS["default"] += (Item(apis.MUTATING_WEBHOOKS.plural, Key("", admission.NAME)),)
+_ALWAYS["kube-system"] += (Item(apis.API_SERVICES.plural, registration.KEY),)
 
 
 def _all(_namespace: Obj, _scope: Scope) -> Iterable[str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from syncer.core import apis, marks, patches
 from syncer.core.actions import Action, Create, Delete, Patch, Side, Wait
 from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, labels_of, uid_of
-from syncer.core.resource import READ, Item, Resource, Rule
+from syncer.core.resource import READ, Index, Item, Resource, Rule
 from syncer.core.scope import Scope
 
 NODE = "vcp.dev/node"
@@ -39,11 +39,18 @@ _SPEC = ("taints", "unschedulable")
 _STATUS = ("addresses", "allocatable", "capacity", "conditions", "daemonEndpoints", "nodeInfo")
 
 
+def _ours(node: Obj, _scope: Scope) -> Iterable[str]:
+    return ("",) if NODE in labels_of(node) else ()
+
+
 class Nodes(Resource):
-    """A Node for each host node that runs a pod of this tenant, made from what the pods tell."""
+    """A Node for each host node that runs a pod of this tenant, made from what the pods tell.
+
+    Index of tenant nodes: `ours`, those that we made, under the empty string."""
 
     api = apis.NODES
     watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
+    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"ours": _ours}}
 
     def rules(self) -> tuple[Rule, ...]:
         return ()

@@ -101,6 +101,19 @@ class Metrics:
         self.streams = Gauge(
             f"{prefix}streams", "Logs, exec and the like that are open.", ("kind",), registry=registry
         )
+        self.served = Counter(
+            f"{prefix}served",
+            "Requests of the tenant's API server that were answered.",
+            ("endpoint", "result"),
+            registry=registry,
+        )
+        self.serving = Histogram(
+            f"{prefix}served_seconds",
+            "Time that answers took.",
+            ("endpoint",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.writes = WriteRates()
         registry.register(self.writes)
 

@@ -2,7 +2,9 @@
 
 import logging
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from syncer.kube import auth, errors
 
@@ -10,12 +12,14 @@ _log = logging.getLogger(__name__)
 
 
 class ServingTls:
-    """The server's certificate and the CA of its clients, read again when their files change."""
+    """The server's certificate and the CA of its clients, read again when their files change.
 
-    def __init__(self, folder: Path) -> None:
-        self._files = [
-            folder / name for name in ("client-ca.crt", "syncer-serving.crt", "syncer-serving.key")
-        ]
+    `client_ca` is the file of that CA; with an empty one, no certificate is asked for."""
+
+    def __init__(self, folder: Path, client_ca: str = "client-ca.crt") -> None:
+        self._client_ca = folder / client_ca if client_ca else None
+        self._certificate, self._key = folder / "syncer-serving.crt", folder / "syncer-serving.key"
+        self._files = [file for file in (self._client_ca, self._certificate, self._key) if file]
         self._version: object = None
         self._context: ssl.SSLContext | None = None
 
@@ -32,13 +36,22 @@ class ServingTls:
         return self._context
 
     def _load(self) -> ssl.SSLContext:
-        client_ca, certificate, key = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_mode = ssl.CERT_REQUIRED
         context.options |= ssl.OP_NO_TICKET  # a resumed session would outlive a change of the CA
         context.num_tickets = 0
         context.set_alpn_protocols(["http/1.1"])
-        context.load_verify_locations(client_ca)
-        context.load_cert_chain(certificate, key)
+        if self._client_ca:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self._client_ca)
+        context.load_cert_chain(self._certificate, self._key)
         return context
+
+
+def subject(certificate: Mapping[str, Any] | None) -> dict[str, set[str]]:
+    """What a peer's verified certificate, as ssl decodes it, says who he is: {"commonName": {"somebody"}}."""
+    found: dict[str, set[str]] = {}
+    for names in (certificate or {}).get("subject", ()):
+        for name, value in names:
+            found.setdefault(name, set()).add(value)
+    return found

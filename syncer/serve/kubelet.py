@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from syncer.core.objects import uid_of
 from syncer.core.pods import messages, streams
 from syncer.core.pods.streams import StreamRequest
+from syncer.serve import https
 from syncer.serve.certificates import ServingTls
 from syncer.serve.hostpods import HostPods
 from syncer.serve.http import Http, Refused
@@ -27,6 +28,7 @@ _CLIENT = ("system:apiserver", "system:masters")  # how kube-apiserver and k3s n
 _HEAD_LIMIT = 10.0  # seconds for the TLS handshake, and for the head of the request
 _GOODBYE = 2.0  # seconds for the peer to have read an answer
 _DRAIN = 2.0  # seconds that streams get to end by themselves
+_BACKLOG = 512
 _STREAMS = 1000  # a bound for file descriptors: each takes two
 
 
@@ -42,7 +44,7 @@ class Kubelet:
     async def serving(self, port: int, stop: asyncio.Event) -> AsyncIterator[int]:
         """Listens until `stop` is set, and ends what is left after the body; yields the port."""
         self._tls.context()
-        listener = _listener(port)
+        listener = https.listener(port, _BACKLOG)
         accepting = asyncio.create_task(self._accept(listener), name="kubelet endpoint")
         closing = asyncio.create_task(_close(accepting, listener, stop), name="kubelet endpoint closes")
         try:
@@ -144,13 +146,3 @@ async def _close(accepting: asyncio.Task[None], listener: socket.socket, stop: a
     accepting.cancel()
     await asyncio.wait([accepting])
     listener.close()
-
-
-def _listener(port: int) -> socket.socket:
-    """On all addresses of both families, where the machine has both."""
-    try:
-        listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
-    except (OSError, ValueError):
-        listener = socket.create_server(("", port), backlog=512)
-    listener.setblocking(False)
-    return listener

@@ -11,7 +11,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,13 @@ from syncer.core.scope import Scope
 from syncer.core.services import admission
 from syncer.kube import errors
 from syncer.kube.client import Client
+from syncer.serve import https
+from syncer.serve.certificates import ServingTls
+from syncer.serve.served import Outcome, Served
 
 _log = logging.getLogger(__name__)
 _LIMIT = 4.0  # seconds: less than the API server waits
 _BODY_LIMIT = 4 * 2**20  # bytes; an object of the tenant's has at most 3 MiB
-_RELOAD_EVERY = 30.0  # seconds; the kubelet itself takes longer to bring a renewed Secret
 _TAKEN = ("already allocated", "not in the valid range", "HealthCheck NodePort")
 
 Answer = dict[str, Any]
@@ -39,30 +40,39 @@ Answer = dict[str, Any]
 class Webhook:
     """`scope` gives a scope with the current time."""
 
-    def __init__(self, host: Client, scope: Callable[[], Scope]) -> None:
-        self._host, self._scope = host, scope
+    def __init__(self, host: Client, scope: Callable[[], Scope], served: Served) -> None:
+        self._host, self._scope, self._served = host, scope, served
 
     async def review(self, request: Obj) -> Answer:
         """The response to an AdmissionRequest (admission.k8s.io/v1)."""
+        with self._served.request() as outcome:
+            return await self._reviewed(request, outcome)
+
+    async def _reviewed(self, request: Obj, outcome: Outcome) -> Answer:
         answer: Answer = {"uid": request["uid"], "allowed": True}
         if request.get("operation") != "CREATE" or request.get("dryRun"):
+            outcome.result = "unchanged"
             return answer
         service, scope, key = request["object"], self._scope(), admission.key_of(request)
         if key is None or not admission.needs_answer(service, scope):
+            outcome.result = "unchanged"
             return answer
         try:
             wanted = admission.pending(service, key, scope.now, scope)
             async with asyncio.timeout(_LIMIT):
                 host = await self._pending(wanted)
         except Refused as refused:
+            outcome.result = "refused"
             answer["warnings"] = [f"not on the host: {problem}" for problem in refused.problems]
         except (errors.InvalidError, errors.ServerError) as error:
             if any(text in error.message for text in _TAKEN):
+                outcome.result = "denied"
                 return _denied(answer, error, key, scope)
             _log.warning("not allotted", extra={"tenant": str(key), "error": str(error)})
         except (errors.KubeError, TimeoutError) as error:
             _log.warning("not allotted", extra={"tenant": str(key), "error": str(error)})
         else:
+            outcome.result = "allotted" if host else "unchanged"
             if host and (patch := admission.json_patch(service, host)):
                 answer["patchType"] = "JSONPatch"
                 answer["patch"] = base64.b64encode(msgspec.json.encode(patch)).decode()
@@ -91,8 +101,8 @@ def _denied(answer: Answer, error: errors.ApiError, key: Key, scope: Scope) -> A
 
 
 @contextlib.asynccontextmanager
-async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[None]:
-    """Serves until the body ends."""
+async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[int]:
+    """Serves until the body ends; yields the port."""
 
     async def review(request: web.Request) -> web.Response:
         try:
@@ -105,34 +115,5 @@ async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[None]
 
     app = web.Application(client_max_size=_BODY_LIMIT)
     app.add_routes([web.post(admission.PATH, review)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    files = (pki / "syncer-serving.crt", pki / "syncer-serving.key")
-    tls.load_cert_chain(*files)
-    renewing = asyncio.create_task(_renew(tls, *files), name="webhook certificate")
-    try:
-        site = web.TCPSite(runner, port=port, ssl_context=tls)
-        await site.start()
-        yield
-    finally:
-        renewing.cancel()
-        await runner.cleanup()
-
-
-async def _renew(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """New connections get the certificate that is in the folder by then."""
-    known = _read(certificate)
-    while True:
-        await asyncio.sleep(_RELOAD_EVERY)
-        try:
-            if (found := _read(certificate)) != known:
-                tls.load_cert_chain(certificate, key)
-                known = found
-        except (OSError, ssl.SSLError) as error:  # in the middle of being replaced
-            _log.warning("certificate not read", extra={"error": str(error)})
-
-
-def _read(file: Path) -> bytes:
-    return file.read_bytes()
+    async with https.serving(app, port, ServingTls(pki, client_ca="")) as served:
+        yield served

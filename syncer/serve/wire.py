@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Any
+
+from syncer.serve.certificates import subject
 
 CHUNK = 64 * 1024
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # a dead peer is found in a minute
@@ -61,13 +62,8 @@ class Wire:
         await self._flush()
 
     def subject(self) -> dict[str, set[str]]:
-        """What the peer's verified certificate says who he is, e.g. {"commonName": {"somebody"}}."""
-        certificate: dict[str, Any] = (self._tls.getpeercert() if self._tls else None) or {}
-        found: dict[str, set[str]] = {}
-        for names in certificate.get("subject", ()):
-            for name, value in names:
-                found.setdefault(name, set()).add(value)
-        return found
+        """Who the peer's verified certificate says he is."""
+        return subject(self._tls.getpeercert() if self._tls else None)
 
     async def read(self) -> bytes:
         """What is there, about CHUNK at most; empty at the end."""

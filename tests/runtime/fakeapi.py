@@ -372,6 +372,8 @@ def _matches(labels: Mapping[str, str], term: str) -> bool:
     if "!=" in term:
         key, _, value = term.partition("!=")
         return labels.get(key) != value
+    if term.startswith("!"):
+        return term[1:] not in labels
     key, equals, value = term.partition("=")
     if listed := re.fullmatch(r"(\S+) in \(([^)]*)\)", term):
         return labels.get(listed[1]) in listed[2].split(",")

@@ -25,7 +25,9 @@ from syncer.core import apis, marks
 from syncer.core.objects import uid_of
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
-from syncer.serve import webhook as served
+from syncer.runtime.metrics import Metrics
+from syncer.serve import https
+from syncer.serve.served import Served
 from syncer.serve.webhook import Webhook, serving
 from vcp import pki
 from vcp.spec import load
@@ -42,7 +44,9 @@ async def cluster() -> AsyncIterator[Cluster]:
 @contextlib.asynccontextmanager
 async def webhook(cluster: Cluster, now: float = 0.0) -> AsyncIterator[Webhook]:
     async with Client(Access(cluster.host.url), timeout=5) as host:
-        yield Webhook(host, lambda: dataclasses.replace(cluster.scope, now=now or time.time()))
+        metrics = Metrics()
+        served = Served("webhook", metrics.served, metrics.serving)
+        yield Webhook(host, lambda: dataclasses.replace(cluster.scope, now=now or time.time()), served)
 
 
 def request(service: Obj, **fields: Any) -> Obj:
@@ -173,6 +177,38 @@ async def test_a_stored_service_is_left_alone(cluster: Cluster) -> None:
         assert sides(cluster)[1] == before
 
 
+async def test_what_became_of_requests_is_counted(cluster: Cluster) -> None:
+    assert cluster.host.allotment
+    cluster.host.allotment.others = {"10.43.7.7"}
+    metrics = Metrics()
+    served = Served("webhook", metrics.served, metrics.serving)
+    async with Client(Access(cluster.host.url), timeout=5) as host:
+        hook = Webhook(host, lambda: dataclasses.replace(cluster.scope, now=time.time()), served)
+        for asked in (
+            request(a_service()),
+            request(a_service(), dryRun=True),
+            request(a_service("taken", clusterIP="10.43.7.7")),
+            request(a_service("outside", externalIPs=["192.0.2.1"])),
+        ):
+            await hook.review(asked)
+        cluster.host.down = True
+        await hook.review(request(a_service("later")))
+    told = metrics.registry.get_sample_value
+    for result in ("allotted", "unchanged", "denied", "refused", "failed"):
+        assert told("vcp_syncer_served_total", {"endpoint": "webhook", "result": result}) == 1, result
+    assert told("vcp_syncer_served_seconds_count", {"endpoint": "webhook"}) == 5
+
+
+async def test_two_families_on_a_host_of_one_are_refused_by_the_tenants_own_server(cluster: Cluster) -> None:
+    """Both have the host's ranges, so the tenant's API server has the same to say, and says it itself."""
+    words = "spec.ipFamilyPolicy: Invalid value: this cluster is not configured for dual-stack services"
+    cluster.host.fail_next("POST", 422, "Invalid", message=words)
+    async with webhook(cluster) as hook:
+        answer = await hook.review(request(a_service(ipFamilyPolicy="RequireDualStack")))
+    assert answer == {"uid": "r-1", "allowed": True}
+    assert cluster.on_host("services", "web") is None
+
+
 async def test_a_host_that_is_away_lets_services_in(cluster: Cluster) -> None:
     cluster.host.down = True
     async with webhook(cluster) as hook:
@@ -210,7 +246,7 @@ async def test_it_is_served_with_the_certificate_of_the_tenants_authority(
 async def test_a_renewed_certificate_is_served_without_a_restart(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "_RELOAD_EVERY", 0.05)
+    monkeypatch.setattr(https, "_RELOAD_EVERY", 0.05)
     with socket.create_server(("", 0)) as one:
         port = one.getsockname()[1]
 
@@ -230,7 +266,7 @@ async def test_a_renewed_certificate_is_served_without_a_restart(
         return certificate
 
     first = issue()
-    async with webhook(cluster) as hook, served.serving(port, tmp_path, hook):
+    async with webhook(cluster) as hook, serving(port, tmp_path, hook):
         assert await shown() == first
         second = issue()
         for _ in range(100):

@@ -93,6 +93,42 @@ async def test_fifty_megabytes_go_there_and_back(endpoint: Endpoint) -> None:
     assert sent.digest() == received.digest()
 
 
+async def test_a_terminal_is_resized_while_it_is_written_to(endpoint: Endpoint) -> None:
+    """Sizes are messages of the client's, on a channel of their own; here, one line each."""
+    output = b"".join(b"line %06d\r\n" % number for number in range(200_000))
+    sizes = b"".join(b'\x04{"Width":%d,"Height":%d}\n' % (80 + n % 99, 24 + n % 50) for n in range(5_000))
+    told = b""
+
+    async def terminal(_: Head, reader: Reader, writer: Writer) -> None:
+        nonlocal told
+        writer.write(SWITCHED)
+
+        async def listen() -> None:
+            nonlocal told
+            while len(told) < len(sizes):
+                told += await reader.read(1 << 16)
+
+        listening = asyncio.create_task(listen())
+        for piece in pieces(output, 4_096):
+            writer.write(piece)
+            await writer.drain()
+        await listening
+
+    endpoint.host.play = terminal
+    async with endpoint.upgraded(EXEC) as (reader, writer):
+
+        async def resize() -> None:
+            for piece in pieces(sizes, 37):  # frames do not care for the borders of messages
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+
+        resizing = asyncio.create_task(resize())
+        assert await reader.readexactly(len(output)) == output
+        await resizing
+        await eventually(lambda: told == sizes)
+
+
 async def test_one_direction_may_end_before_the_other(plain: Endpoint) -> None:
     """The test's host is plain, for asyncio's TLS cannot; the client's TLS can."""
     told: list[bytes] = []

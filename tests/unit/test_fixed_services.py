@@ -11,7 +11,7 @@ from syncer.resources.endpointslices import EndpointSlices
 from syncer.resources.services import Services
 from tests.pod_scope import SCOPE, WHOLE
 
-ADDRESSES = {fixed.KUBERNETES: "10.43.0.10", fixed.KUBE_DNS: "10.43.0.11"}
+ADDRESSES = {fixed.KUBERNETES: "10.43.0.10", fixed.KUBE_DNS: "10.43.0.11", fixed.METRICS: "10.43.0.12"}
 
 
 def plan(key: Key, tenant: Obj | None) -> list[Action]:

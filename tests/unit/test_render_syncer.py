@@ -93,7 +93,9 @@ def test_the_syncer_reads_its_settings_back() -> None:
     network: {allow: [0.0.0.0/0], deny: [10.0.0.0/8]}
     """
     spec = load(text)
-    config = syncer.syncer(spec, "10.43.1.2", "10.43.1.3", ("198.51.100.1",))[0]
+    config = syncer.syncer(spec, syncer.Addresses("10.43.1.2", "10.43.1.3", "10.43.1.4"), ("198.51.100.1",))[
+        0
+    ]
     told = msgspec.json.decode(config["data"]["settings.json"], type=settings.Settings)
     assert told == settings.Settings(
         tenant="a",
@@ -102,6 +104,7 @@ def test_the_syncer_reads_its_settings_back() -> None:
         server="https://api.vcp-a.svc",
         api_address="10.43.1.2",
         dns_address="10.43.1.3",
+        metrics_address="10.43.1.4",
         cluster_domain="a.example",
         hosts_image=syncer.image(spec),
         pod_security="restricted",
@@ -191,7 +194,11 @@ def ports(rules: list[dict[str, Any]]) -> Ports:
 def test_only_the_api_server_gets_into_the_syncer() -> None:
     (rule,) = policies()["vcp-syncer"]["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": {layout.COMPONENT: "api", layout.TENANT: "a"}}}]
-    assert ports([rule]) == {("TCP", layout.KUBELET_PORT), ("TCP", layout.WEBHOOK_PORT)}
+    assert ports([rule]) == {
+        ("TCP", layout.KUBELET_PORT),
+        ("TCP", layout.WEBHOOK_PORT),
+        ("TCP", layout.METRICS_PORT),
+    }
 
 
 def test_names_are_asked_for_and_answered_on_the_resolvers_own_port() -> None:
@@ -224,7 +231,7 @@ def test_names_are_asked_for_and_answered_on_the_resolvers_own_port() -> None:
 
 
 def test_inside_the_tenant_the_resolver_may_only_read_what_it_answers_from() -> None:
-    role = next(obj for obj in render.tenant_objects(load("name: a")) if obj["kind"] == "ClusterRole")
+    role = next(obj for obj in render.tenant_objects(load("name: a")) if obj["metadata"]["name"] == "vcp:dns")
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list", "watch"}
     plurals = {plural for rule in role["rules"] for plural in rule["resources"]}
     assert plurals == {"namespaces", "services", "endpointslices"}

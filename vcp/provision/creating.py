@@ -165,9 +165,11 @@ async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[
 
 
 async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
-    """The facts with the API's addresses, which its certificate has to name, and that of the tenant's DNS."""
+    """The facts with the API's addresses, which its certificate has to name, and those of the tenant's DNS
+    and syncer."""
     spec = creation.spec
     resolver: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "dns")
+    syncer: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "syncer")
     service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
     if spec.expose.type == "load-balancer" and wait:
         service = await waiting.until_balanced(
@@ -179,6 +181,7 @@ async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
         creation.survey.facts,
         cluster_ip_of_api=service["spec"]["clusterIP"],
         cluster_ip_of_dns=resolver["spec"]["clusterIP"],
+        cluster_ip_of_syncer=syncer["spec"]["clusterIP"],
         api_addresses=tuple(address for address in addresses if address),
     )
 

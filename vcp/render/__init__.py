@@ -37,7 +37,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The tenant's ClusterIPs are the host's. Two, separated by a comma, on a dual-stack host."""
     cluster_ip_of_api: str | None = None
     cluster_ip_of_dns: str | None = None
-    """Known once the Services `api` and `dns` exist."""
+    cluster_ip_of_syncer: str | None = None
+    """Known once the Services `api`, `dns` and `syncer` exist."""
     api_addresses: tuple[str, ...] = ()
     """Addresses and names of its load balancer, or of the nodes for a node port."""
     host_api_addresses: tuple[str, ...] = ()
@@ -74,9 +75,11 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     secrets = api.secrets(spec, material)
     members = etcd.etcd(spec)
     servers = api.api(spec, facts.service_cidr, sans)
-    api_address, dns_address = facts.cluster_ip_of_api or "", facts.cluster_ip_of_dns or ""
-    syncers = syncer.syncer(spec, api_address, dns_address, facts.host_api_addresses)
-    resolvers = dns.dns(spec, api_address)
+    addresses = syncer.Addresses(
+        facts.cluster_ip_of_api or "", facts.cluster_ip_of_dns or "", facts.cluster_ip_of_syncer or ""
+    )
+    syncers = syncer.syncer(spec, addresses, facts.host_api_addresses)
+    resolvers = dns.dns(spec, addresses.api)
     running = [*members, *servers, *syncers, *resolvers]
     api.follow(running, [*secrets, *running])
     return (
@@ -98,10 +101,13 @@ def publication(spec: Spec, material: pki.Material, server: str) -> Step:
 
 def tenant_objects(spec: Spec) -> tuple[Obj, ...]:
     """What is applied inside the tenant cluster, with the syncer's certificate, once its API answers."""
-    found = list(objects(spec, "tenant").values())
-    for obj in found:
-        obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp"}
-    return tuple(found)
+    found = objects(spec, "tenant")
+    for obj in found.values():
+        own = {key: value for key, value in obj["metadata"]["labels"].items() if key.startswith("rbac.")}
+        obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp", **own}
+    if not spec.sync.metrics:
+        del found["ClusterRole/vcp:metrics-reader"]
+    return tuple(found.values())
 
 
 def syncer_image(spec: Spec) -> str:

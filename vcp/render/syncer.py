@@ -1,6 +1,7 @@
 """The syncer: its rights on the host, which follow from the kinds that it syncs, its settings, its pods."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +13,14 @@ from vcp import __version__, layout
 from vcp.distros import pod as parts
 from vcp.render.manifests import Obj, objects, pod_template, spread
 from vcp.spec import Spec
+
+
+class Addresses(NamedTuple):
+    """The ClusterIPs of the Services `api`, `dns` and `syncer`."""
+
+    api: str
+    dns: str
+    syncer: str
 
 
 def image(spec: Spec) -> str:
@@ -41,7 +50,7 @@ def rules(resources: Iterable[Resource], *, cluster: bool = False) -> list[Obj]:
 def rights(spec: Spec) -> list[Obj]:
     """The account, and roles that hold before the first pod runs; cluster-wide ones only if asked for."""
     found = objects(spec, "rights")
-    registered = kinds.registry(spec.sync.nodes)
+    registered = kinds.registry(spec.sync.nodes, metrics=spec.sync.metrics)
     found["Role/vcp-syncer"]["rules"] = rules(registered)
     role, binding = found.pop("ClusterRole/vcp-syncer"), found.pop("ClusterRoleBinding/vcp-syncer")
     if cluster := rules(registered, cluster=True):
@@ -52,12 +61,11 @@ def rights(spec: Spec) -> list[Obj]:
     return list(found.values())
 
 
-def syncer(spec: Spec, api_address: str, dns_address: str, host_api: Iterable[str] = ()) -> list[Obj]:
-    """What runs. The addresses are the ClusterIPs of the Services `api` and `dns`, and those of the host's
-    API."""
+def syncer(spec: Spec, addresses: Addresses, host_api: Iterable[str] = ()) -> list[Obj]:
+    """What runs; `host_api` are the addresses of the host's API."""
     found = objects(spec, "syncer")
     network = Network(allow=spec.network.allow, deny=(*spec.network.deny, *host_api))
-    told = _settings(spec, api_address, dns_address, network)
+    told = _settings(spec, addresses, network)
     found["ConfigMap/syncer"]["data"] = {"settings.json": told}
     deployment = found["Deployment/syncer"]
     deployment["spec"]["replicas"] = spec.syncer.replicas
@@ -73,14 +81,15 @@ def syncer(spec: Spec, api_address: str, dns_address: str, host_api: Iterable[st
     return list(found.values())
 
 
-def _settings(spec: Spec, api_address: str, dns_address: str, network: Network) -> str:
+def _settings(spec: Spec, addresses: Addresses, network: Network) -> str:
     told = settings.Settings(
         tenant=spec.name,
         namespace=spec.namespace,
         workload_namespace=spec.workload_namespace,
         server=f"https://{layout.api_service(spec)}",
-        api_address=api_address,
-        dns_address=dns_address,
+        api_address=addresses.api,
+        dns_address=addresses.dns,
+        metrics_address=addresses.syncer if spec.sync.metrics else "",
         cluster_domain=spec.cluster_domain,
         # The Secrets to pull images with are in the control plane's namespace: elsewhere it could not be had.
         hosts_image="" if spec.image_pull_secrets else image(spec),
@@ -92,5 +101,6 @@ def _settings(spec: Spec, api_address: str, dns_address: str, network: Network) 
         webhook_port=layout.WEBHOOK_PORT,
         probe_port=layout.PROBE_PORT,
         kubelet_port=layout.KUBELET_PORT,
+        metrics_port=layout.METRICS_PORT,
     )
     return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"

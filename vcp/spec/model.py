@@ -108,6 +108,13 @@ class Sync(_Part, frozen=True):
     pods: Policy = Policy()
     nodes: Nodes = Nodes()
     services: Services = Services()
+    metrics: Annotated[
+        bool,
+        Meta(
+            description="Serve `metrics.k8s.io` in the tenant, for `kubectl top` and autoscalers; takes the "
+            "right to get and list `pods.metrics.k8s.io` on the host."
+        ),
+    ] = True
 
 
 class Dns(_Part, frozen=True):

@@ -1,28 +1,32 @@
-"""Two Services of every tenant that no host Service stands for: `default/kubernetes` and
-`kube-system/kube-dns`.
+"""Three Services of every tenant that no host Service stands for: `default/kubernetes`,
+`kube-system/kube-dns` and, unless the tenant has no metrics API, `kube-system/vcp-metrics`.
 
-They are names, inside the tenant, of the host Services `api` and `dns`, and have their ClusterIPs, which pods
-reach through the host's proxies. Their slices have that address too, and not those of the control plane's
-pods: it stays the same when pods are replaced, it is in the API's certificate, and to know it takes no right
-on the host. The tenant's API server makes `kubernetes` with the first address of the range and never looks
-at it again once it is there (kubernetesservice.Controller), so what is written here stays.
+They are names, inside the tenant, of the host Services `api`, `dns` and `syncer`, and have their ClusterIPs,
+which are reached through the host's proxies. Their slices have that address too, and not those of the control
+plane's pods: it stays the same when pods are replaced, it is in the API's certificate, and to know it takes
+no right on the host. The tenant's API server makes `kubernetes` with the first address of the range and never
+looks at it again once it is there (kubernetesservice.Controller), so what is written here stays.
 """
 
 from typing import Any, NamedTuple
 
 from syncer.core import apis, marks, patches
-from syncer.core.actions import Action, Create, Patch
-from syncer.core.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
+from syncer.core.actions import Action, Create, Delete, Patch
+from syncer.core.apis import ApiResource
+from syncer.core.objects import Key, Labels, Obj, is_deleting, key_of, labels_of, uid_of
 from syncer.core.scope import Scope
 from syncer.core.services.allotted import NOWHERE
 
 KUBERNETES = Key("default", "kubernetes")
 KUBE_DNS = Key("kube-system", "kube-dns")
-KEYS = frozenset({KUBERNETES, KUBE_DNS})
+METRICS = Key("kube-system", "vcp-metrics")
+METRICS_PORT = 4443
+KEYS = frozenset({KUBERNETES, KUBE_DNS, METRICS})
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SYNCER = "syncer.vcp.dev"
+_OURS = {"app.kubernetes.io/managed-by": "vcp"}
 _SPEC = ("type", "ports", "selector", "externalName", "externalIPs")
 
 
@@ -36,6 +40,9 @@ def _fixed(key: Key, scope: Scope) -> _Fixed:
     if key == KUBERNETES:
         labels = {"component": "apiserver", "provider": "kubernetes"}
         return _Fixed(scope.api_address, labels, [_port("https", 443, "TCP", 6443)])
+    if key == METRICS:
+        ports = [_port("https", METRICS_PORT, "TCP", METRICS_PORT)]
+        return _Fixed(scope.metrics_address, _OURS, ports)
     labels = {
         "k8s-app": "kube-dns",
         "kubernetes.io/cluster-service": "true",
@@ -48,8 +55,10 @@ def _fixed(key: Key, scope: Scope) -> _Fixed:
 def service(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
     """Makes or repairs the Service; nothing while its address is not known."""
     address, labels, ports = _fixed(key, scope)
-    if not address or (tenant is not None and is_deleting(tenant)):
+    if tenant is not None and is_deleting(tenant):
         return []
+    if not address:
+        return _taken_back(apis.SERVICES, tenant, _OURS)
     spec: Obj = {"type": "ClusterIP", "ports": ports, "clusterIP": address}
     if tenant is None:
         metadata = {"name": key.name, "namespace": key.namespace, "labels": labels}
@@ -80,8 +89,10 @@ def _patch(key: Key, tenant: Obj, spec: dict[str, Any]) -> Patch:
 def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
     """Makes or repairs the slice, which is called as its Service is."""
     address, _, ports = _fixed(key, scope)
-    if not address or (tenant is not None and is_deleting(tenant)):
+    if tenant is not None and is_deleting(tenant):
         return []
+    if not address:
+        return _taken_back(apis.ENDPOINT_SLICES, tenant, {MANAGED_BY: SYNCER})
     labels = {SERVICE_NAME: key.name, MANAGED_BY: SYNCER}
     wanted = {
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
@@ -104,6 +115,15 @@ def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
     if not changes:
         return []
     return [Patch("tenant", apis.ENDPOINT_SLICES, key_of(tenant), uid_of(tenant), changes, type="merge")]
+
+
+def _taken_back(api: ApiResource, tenant: Obj | None, labels: Labels) -> list[Action]:
+    """The metrics API's, once there is none: that it is ours is seen by the labels."""
+    if tenant is None or key_of(tenant) != METRICS:
+        return []
+    if any(labels_of(tenant).get(label) != value for label, value in labels.items()):
+        return []
+    return [Delete("tenant", api, METRICS, uid_of(tenant))]
 
 
 def _port(name: str, port: int, protocol: str, target: int) -> Obj:

@@ -134,7 +134,8 @@ def test_what_every_tenant_has_comes_back(place: Place) -> None:
         found = place.kubectl("-n", namespace, "get", "service", name, "-o", "json", check=False).stdout
         return str(json.loads(found)["spec"].get("clusterIP")) if found else ""
 
-    for namespace, name in (("default", "kubernetes"), ("kube-system", "kube-dns")):
+    fixed = (("default", "kubernetes"), ("kube-system", "kube-dns"), ("kube-system", "vcp-metrics"))
+    for namespace, name in fixed:
         before = address(namespace, name)
         place.kubectl("-n", namespace, "delete", "service,endpointslice", name)
         eventually(

@@ -1,13 +1,17 @@
 """Logs, exec, attach, copies, port-forward and debug containers, as kubectl users have them."""
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
 import os
+import pty
 import re
 import secrets
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +179,46 @@ def test_a_terminal_has_a_size(kubectl: Kubectl, transport: dict[str, str]) -> N
     assert "33 77" in result.stdout
 
 
+@TRANSPORTS
+def test_a_terminal_is_resized_while_it_is_written_to(kubectl: Kubectl, transport: dict[str, str]) -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; read go; stty size"
+    words = kubectl.words("exec", "-it", "idle", "--", "sh", "-c", script)
+    terminal, end = pty.openpty()
+    # kubectl hears of sizes only from the terminal that it was started on.
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *words],
+        env=kubectl.environment | transport,
+        stdin=end,
+        stdout=end,
+        stderr=end,
+    )
+    os.close(end)
+    said, sizes = b"", 0
+    try:
+        while b"line 3000\r\n" not in said:
+            said += os.read(terminal, 512)
+            sizes += 1
+            resize(terminal, 24 + sizes % 50, 80 + sizes % 99)
+        resize(terminal, 41, 111)
+        time.sleep(1)  # a size is not answered, so nothing tells that it has arrived
+        os.write(terminal, b"\n")
+        with contextlib.suppress(OSError):  # how the end of a terminal reads
+            while piece := os.read(terminal, 512):
+                said += piece
+    finally:
+        os.close(terminal)  # which ends what still runs on it
+        process.wait(10)
+    assert [line for line in said.decode().split("\r\n") if line.startswith("line ")] == [
+        f"line {number}" for number in range(1, 3001)
+    ]
+    assert "41 111" in said.decode()
+    assert sizes > 50
+
+
+def resize(terminal: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 def test_attach_gives_stdin_to_the_container(talking: Place, kubectl: Kubectl) -> None:
     reading = {"stdin": True, "stdinOnce": True, "command": ["sh", "-c", "echo ready; cat; echo over"]}
     talking.apply(pod("reader", container=reading, restartPolicy="Never"))
@@ -218,6 +262,16 @@ def test_a_debug_container_is_the_tenants_too(talking: Place) -> None:
 
 def _words(place: Place, name: str, container: str) -> str:
     return place.kubectl("logs", name, "-c", container, check=False).stdout
+
+
+def test_what_pods_use_is_told(talking: Place) -> None:
+    def told() -> str:
+        return talking.kubectl("top", "pod", "talker", "--no-headers", check=False).stdout
+
+    name, cpu, memory = eventually("the talker's figures", told).split()
+    assert (name, cpu[-1], memory[-2:]) == ("talker", "m", "Mi")
+    node = (talking.pod("talker") or {})["spec"]["nodeName"]
+    assert talking.kubectl("top", "node", "--no-headers").stdout.split()[0] == node
 
 
 def test_the_nodes_proxy_leads_only_to_the_tenants_own_pods(talking: Place, working: Tenant) -> None:

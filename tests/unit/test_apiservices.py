@@ -1,0 +1,94 @@
+"""The registration of the metrics API: made after its Service, repaired while it is ours, taken back."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch
+from syncer.core.metrics import registration
+from syncer.core.objects import Key, Obj
+from syncer.core.policy import Nodes
+from syncer.core.scope import Scope
+from syncer.core.services import fixed
+from syncer.resources import registry
+from syncer.resources.apiservices import ApiServices
+from syncer.resources.endpointslices import EndpointSlices
+from syncer.resources.namespaces import Namespaces
+from syncer.resources.services import Services
+from tests.pod_scope import WHOLE
+
+SERVED = replace(WHOLE, webhook_ca="Q0E=")
+GONE = replace(SERVED, metrics_address="")
+
+
+def plan(tenant: Obj | None, scope: Scope = SERVED) -> list[Action]:
+    return ApiServices().plan(registration.KEY, tenant, None, scope)
+
+
+def made(**spec: Any) -> Obj:
+    wanted = registration.api_service(SERVED)
+    return {**wanted, "metadata": {**wanted["metadata"], "uid": "u"}, "spec": wanted["spec"] | spec}
+
+
+def test_its_service_is_made_first() -> None:
+    *parts, create = plan(None)
+    assert parts == [Ensure("services", fixed.METRICS), Ensure("endpointslices", fixed.METRICS)]
+    assert isinstance(create, Create)
+    assert create.obj["spec"]["caBundle"] == "Q0E="
+    assert create.obj["spec"]["service"] == {"namespace": "kube-system", "name": "vcp-metrics", "port": 4443}
+    assert plan(made()) == []
+
+
+@pytest.mark.parametrize(
+    "edit", [{"caBundle": "eA=="}, {"insecureSkipTLSVerify": True}, {"versionPriority": 1}]
+)
+def test_an_edit_is_taken_back(edit: dict[str, Any]) -> None:
+    (patch,) = plan(made(**edit))
+    assert isinstance(patch, Patch)
+    assert patch.body["spec"] == {"insecureSkipTLSVerify": None, **made()["spec"]}
+
+
+def test_one_that_leads_elsewhere_is_the_tenants_own() -> None:
+    theirs = made(service={"namespace": "kube-system", "name": "metrics-server", "port": 443})
+    for scope in (SERVED, GONE):
+        assert plan(theirs, scope) == []
+        assert plan(made(service=None), scope) == []
+
+
+def test_it_goes_with_the_setting_and_its_service_too() -> None:
+    assert plan(made(), GONE) == [Delete("tenant", ApiServices.api, registration.KEY, "u")]
+    assert plan(None, GONE) == []
+    for kind in (Services(), EndpointSlices()):
+        (create,) = kind.plan(fixed.METRICS, None, None, SERVED)
+        assert isinstance(create, Create)
+        stored = {**create.obj, "metadata": {**create.obj["metadata"], "uid": "u"}}
+        assert kind.plan(fixed.METRICS, stored, None, GONE) == [
+            Delete("tenant", kind.api, fixed.METRICS, "u")
+        ]
+        mine = {**stored, "metadata": {**stored["metadata"], "labels": {}}}
+        assert kind.plan(fixed.METRICS, mine, None, GONE) == []
+        assert kind.plan(fixed.METRICS, None, None, GONE) == []
+
+
+def test_without_an_authority_nothing_is_registered() -> None:
+    assert plan(None, WHOLE) == []
+
+
+def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
+    found = [
+        item
+        for name in ("default", "kube-system")
+        for item in Namespaces().items("tenant", {"metadata": {"name": name}}, WHOLE)
+    ]
+    fixed_ones = {(plural, key) for key in fixed.KEYS for plural in ("services", "endpointslices")}
+    webhook = ("mutatingwebhookconfigurations", Key("", "vcp-services"))
+    assert set(found) == fixed_ones | {webhook, ("apiservices", registration.KEY)}
+
+
+@pytest.mark.parametrize(("metrics", "verbs"), [(True, {"get", "list"}), (False, set())])
+def test_the_right_goes_with_the_setting(metrics: bool, verbs: set[str]) -> None:
+    rules = [rule for kind in registry(Nodes(), metrics=metrics) for rule in kind.rules()]
+    asked = [rule for rule in rules if rule.api.group == "metrics.k8s.io"]
+    assert {verb for rule in asked for verb in rule.verbs} == verbs
+    assert not [rule for rule in asked if rule.cluster]
