@@ -12,7 +12,9 @@ from syncer.core.services import admission, fixed
 
 # What every tenant has, whether anybody has asked for it or removed it.
 _ALWAYS: dict[str, tuple[Item, ...]] = {
-    key.namespace: (Item(apis.SERVICES.plural, key), Item(apis.ENDPOINT_SLICES.plural, key))
+    key.namespace: tuple(
+        Item(api.plural, key) for api in (apis.SERVICES, apis.ENDPOINT_SLICES, apis.ENDPOINTS)
+    )
     for key in fixed.KEYS
 }
 _ALWAYS["default"] += (Item(apis.MUTATING_WEBHOOKS.plural, Key("", admission.NAME)),)
