@@ -16,6 +16,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNREACHABLE_REGISTRY = (
     "http://127.0.0.1:5000"  # nothing listens: a missing image is refused at once, not after minutes
 )
+# The one name that nodes pull from: a registry that runs in the cluster, behind this node port. Those up to
+# 30085 are given last to who names none himself.
+REGISTRY, REGISTRY_NODE_PORT = "registry.lab", 30050
 
 
 def kubeconfig(lab: Lab, user: str) -> dict[str, Any]:
@@ -188,6 +191,9 @@ class NodeAgents:
         return {
             "containerd.toml": self._containerd_toml(),
             "certs.d/_default/hosts.toml": f'server = "{UNREACHABLE_REGISTRY}"\n',
+            f"certs.d/{REGISTRY}/hosts.toml": (
+                f'server = "http://{self.node.addresses.node}:{REGISTRY_NODE_PORT}"\n'
+            ),
             "cni/10-lab.conflist": json.dumps(self._cni(), indent=1),
             "kubelet.yaml": json.dumps(self._kubelet_yaml(), indent=1),
             "kubelet.kubeconfig": json.dumps(kubeconfig(self.lab, self.node.name), indent=1),

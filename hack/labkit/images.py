@@ -31,6 +31,7 @@ KUBE_CONTROLLER_MANAGER = f"localhost/kube-controller-manager:{pins.KUBERNETES}"
 K3S_STANDIN = f"localhost/k3s-standin:{pins.KUBERNETES}"
 AGNHOST = "localhost/agnhost:1"
 TOOLS = "localhost/tools:1"
+CRANE = f"localhost/crane:{pins.CRANE}"
 KWOK = f"localhost/kwok:{pins.KWOK}"
 LOCAL_PATH = f"localhost/local-path-provisioner:{pins.LOCAL_PATH}"
 METRICS_SERVER = f"localhost/metrics-server:{pins.METRICS_SERVER}"
@@ -64,6 +65,7 @@ def archives(binaries: dict[str, Path]) -> list[Archive]:
         Archive("kube", _folder_key(binaries, "kube"), lambda scratch: _kube(binaries["kube"], scratch)),
         Archive("etcd", _folder_key(binaries, "etcd"), lambda scratch: _etcd(binaries, scratch)),
         _of_binary(binaries, "agnhost", AGNHOST),
+        _of_binary(binaries, "crane", CRANE),
         _of_binary(binaries, "metrics-server", METRICS_SERVER),
         _of_binary(binaries, "kwok", KWOK),
         Archive("syncer", _syncer_key(), _syncer),

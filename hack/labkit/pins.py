@@ -52,6 +52,7 @@ SOURCES_TABLE = (
         },
     ),
     Source("coredns", {"coredns": "."}),
+    Source("crane", {"crane": "github.com/google/go-containerregistry/cmd/crane"}),
     Source(
         "kube",
         {
@@ -98,6 +99,7 @@ def version(source: str, module: str) -> str:
 KUBERNETES = version("kube", "k8s.io/kubernetes")
 ETCD = version("etcd", "go.etcd.io/etcd/server/v3")
 COREDNS = version("coredns", "github.com/coredns/coredns")
+CRANE = version("crane", "github.com/google/go-containerregistry")
 KWOK = version("kube", "sigs.k8s.io/kwok")
 LOCAL_PATH = version("kube", "github.com/rancher/local-path-provisioner")
 METRICS_SERVER = version("kube", "sigs.k8s.io/metrics-server")

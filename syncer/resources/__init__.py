@@ -4,6 +4,7 @@ from syncer.core.policy import Nodes as NodePolicy
 from syncer.core.resource import Resource
 from syncer.resources.apiservices import ApiServices, Unregistered
 from syncer.resources.configmaps import ConfigMaps
+from syncer.resources.endpoints import Endpoints
 from syncer.resources.endpointslices import EndpointSlices
 from syncer.resources.events import Events
 from syncer.resources.namespaces import Namespaces
@@ -21,6 +22,7 @@ def registry(nodes: NodePolicy, *, metrics: bool = True) -> tuple[Resource, ...]
         Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
         Services(),
         EndpointSlices(),
+        Endpoints(),
         Webhooks(),
         ApiServices() if metrics else Unregistered(),
         ConfigMaps(),

@@ -17,7 +17,7 @@ _ALWAYS: dict[str, tuple[Item, ...]] = {
         Item(api.plural, key)
         for key in sorted(fixed.KEYS)
         if key.namespace == namespace
-        for api in (apis.SERVICES, apis.ENDPOINT_SLICES)
+        for api in (apis.SERVICES, apis.ENDPOINT_SLICES, apis.ENDPOINTS)
     )
     for namespace in {key.namespace for key in fixed.KEYS}
 }

@@ -75,13 +75,16 @@ def test_without_an_authority_nothing_is_registered() -> None:
     assert plan(None, WHOLE) == []
 
 
+PLURALS = ("services", "endpointslices", "endpoints")
+
+
 def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
     found = [
         item
         for name in ("default", "kube-system")
         for item in Namespaces().items("tenant", {"metadata": {"name": name}}, WHOLE)
     ]
-    fixed_ones = {(plural, key) for key in fixed.KEYS for plural in ("services", "endpointslices")}
+    fixed_ones = {(plural, key) for key in fixed.KEYS for plural in PLURALS}
     webhook = ("mutatingwebhookconfigurations", Key("", "vcp-services"))
     assert set(found) == fixed_ones | {webhook, ("apiservices", registration.KEY)}
 

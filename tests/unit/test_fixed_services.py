@@ -7,6 +7,7 @@ import pytest
 from syncer.core.actions import Action, Create, Patch
 from syncer.core.objects import Key, Obj
 from syncer.core.services import fixed
+from syncer.resources.endpoints import Endpoints
 from syncer.resources.endpointslices import EndpointSlices
 from syncer.resources.services import Services
 from tests.pod_scope import SCOPE, WHOLE
@@ -68,3 +69,27 @@ def test_its_slice_has_its_address(key: Key) -> None:
     (repair,) = EndpointSlices().plan(key, {**stored, "endpoints": []}, None, WHOLE)
     assert isinstance(repair, Patch)
     assert set(repair.body) == {"endpoints"}
+
+
+@pytest.mark.parametrize("key", sorted(fixed.KEYS))
+def test_its_endpoints_say_what_its_slice_says(key: Key) -> None:
+    (action,) = Endpoints().plan(key, None, None, WHOLE)
+    (of_slice,) = EndpointSlices().plan(key, None, None, WHOLE)
+    assert isinstance(action, Create)
+    assert isinstance(of_slice, Create)
+    (subset,) = action.obj["subsets"]
+    assert [one["ip"] for one in subset["addresses"]] == of_slice.obj["endpoints"][0]["addresses"]
+    assert subset["ports"] == of_slice.obj["ports"]
+    # Else the tenant's controllers would make a second slice of it.
+    assert action.obj["metadata"]["labels"] == {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    assert Endpoints().plan(key, None, None, SCOPE) == []  # no address is known
+    stored = {**action.obj, "metadata": {**action.obj["metadata"], "uid": "u"}}
+    reordered = {**subset, "ports": subset["ports"][::-1]}  # as the API server may
+    assert Endpoints().plan(key, {**stored, "subsets": [reordered]}, None, WHOLE) == []
+    (repair,) = Endpoints().plan(key, {**stored, "subsets": None}, None, WHOLE)
+    assert isinstance(repair, Patch)
+    assert repair.body == {"subsets": [subset]}
+    unlabelled = {**stored, "metadata": {**stored["metadata"], "labels": {}}}
+    (repair,) = Endpoints().plan(key, unlabelled, None, WHOLE)
+    assert isinstance(repair, Patch)
+    assert set(repair.body) == {"metadata"}

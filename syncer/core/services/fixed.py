@@ -2,10 +2,11 @@
 `kube-system/kube-dns` and, unless the tenant has no metrics API, `kube-system/vcp-metrics`.
 
 They are names, inside the tenant, of the host Services `api`, `dns` and `syncer`, and have their ClusterIPs,
-which are reached through the host's proxies. Their slices have that address too, and not those of the control
-plane's pods: it stays the same when pods are replaced, it is in the API's certificate, and to know it takes
-no right on the host. The tenant's API server makes `kubernetes` with the first address of the range and never
-looks at it again once it is there (kubernetesservice.Controller), so what is written here stays.
+which are reached through the host's proxies. Their slices and Endpoints have that address too, and not those
+of the control plane's pods: it stays the same when pods are replaced, it is in the API's certificate, and to
+know it takes no right on the host. The tenant's API server makes `kubernetes` with the first address of the
+range and never looks at it again once it is there (kubernetesservice.Controller), so what is written here
+stays.
 """
 
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ KEYS = frozenset({KUBERNETES, KUBE_DNS, METRICS})
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 SYNCER = "syncer.vcp.dev"
 _OURS = {"app.kubernetes.io/managed-by": "vcp"}
 _SPEC = ("type", "ports", "selector", "externalName", "externalIPs")
@@ -86,6 +88,28 @@ def _patch(key: Key, tenant: Obj, spec: dict[str, Any]) -> Patch:
     return Patch("tenant", apis.SERVICES, key, uid_of(tenant), body, type="merge")
 
 
+def endpoints(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
+    """Makes or repairs the legacy Endpoints, which nobody is to make a second slice of."""
+    address, _, ports = _fixed(key, scope)
+    if tenant is not None and is_deleting(tenant):
+        return []
+    labels = {SKIP_MIRROR: "true"}
+    if not address:
+        return _taken_back(apis.ENDPOINTS, tenant, labels)
+    subsets = [{"addresses": [{"ip": address}], "ports": _reached(ports)}]
+    if tenant is None:
+        body = {
+            "apiVersion": apis.ENDPOINTS.api_version,
+            "kind": apis.ENDPOINTS.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace, "labels": labels},
+            "subsets": subsets,
+        }
+        return [Create("tenant", apis.ENDPOINTS, body)]
+    # The API server puts the ports into an order of its own (endpoints.SortSubsets).
+    is_right = _in_order(tenant.get("subsets") or []) == _in_order(subsets)
+    return _repair(apis.ENDPOINTS, tenant, {} if is_right else {"subsets": subsets}, labels)
+
+
 def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
     """Makes or repairs the slice, which is called as its Service is."""
     address, _, ports = _fixed(key, scope)
@@ -96,9 +120,7 @@ def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
     labels = {SERVICE_NAME: key.name, MANAGED_BY: SYNCER}
     wanted = {
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [
-            {"name": port["name"], "port": port["port"], "protocol": port["protocol"]} for port in ports
-        ],
+        "ports": _reached(ports),
     }
     if tenant is None:
         body = {
@@ -109,12 +131,25 @@ def endpoint_slice(key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
             **wanted,
         }
         return [Create("tenant", apis.ENDPOINT_SLICES, body)]
+    return _repair(apis.ENDPOINT_SLICES, tenant, wanted, labels)
+
+
+def _repair(api: ApiResource, tenant: Obj, wanted: Obj, labels: Labels) -> list[Action]:
     changes: dict[str, Any] = {field: value for field, value in wanted.items() if tenant.get(field) != value}
     if any(labels_of(tenant).get(label) != value for label, value in labels.items()):
         changes["metadata"] = {"labels": labels}
-    if not changes:
-        return []
-    return [Patch("tenant", apis.ENDPOINT_SLICES, key_of(tenant), uid_of(tenant), changes, type="merge")]
+    return [Patch("tenant", api, key_of(tenant), uid_of(tenant), changes, type="merge")] if changes else []
+
+
+def _in_order(subsets: list[Obj]) -> list[Obj]:
+    return [
+        one | {"ports": sorted(one.get("ports") or (), key=lambda port: str(port.get("name")))}
+        for one in subsets
+    ]
+
+
+def _reached(ports: list[Obj]) -> list[Obj]:
+    return [{field: port[field] for field in ("name", "port", "protocol")} for port in ports]
 
 
 def _taken_back(api: ApiResource, tenant: Obj | None, labels: Labels) -> list[Action]:

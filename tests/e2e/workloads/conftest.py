@@ -136,7 +136,18 @@ def place(working: Tenant) -> Iterator[Place]:
 @pytest.fixture
 def neighbour(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
     """A second tenant, beside the one that all tests share."""
-    vcp = Vcp(lab, tmp_path)
+    yield from _beside(lab, tmp_path)
+
+
+@pytest.fixture
+def another(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
+    """A third tenant."""
+    (tmp_path / "another").mkdir()
+    yield from _beside(lab, tmp_path / "another")
+
+
+def _beside(lab: LabUser, folder: Path) -> Iterator[Tenant]:
+    vcp = Vcp(lab, folder)
     made = Tenant(vcp, new_name())
     vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
     yield made

@@ -1,4 +1,4 @@
-"""`kubectl top` and autoscalers in a tenant, from what the lab's metrics-server measures on the host."""
+"""`kubectl top` in a tenant, from what the lab's metrics-server measures on the host."""
 
 import json
 import secrets
@@ -21,27 +21,11 @@ MEASURED = 60.0  # seconds; a new pod is measured within two rounds, of ten seco
 
 @pytest.fixture(scope="module")
 def busy(working: Tenant) -> Iterator[Place]:
-    """A busy Deployment with an autoscaler, and a pod of two containers; measured while other tests run."""
+    """A busy Deployment, and a pod of two containers; measured while other tests run."""
     place = Place(working, f"e2e-{secrets.token_hex(4)}")
     two = pod("two", container={"resources": LITTLE})
     two["spec"]["containers"].append({**two["spec"]["containers"][0], "name": "side", "command": list(BUSY)})
-    scaler = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "busy"},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "busy"},
-            "minReplicas": 1,
-            "maxReplicas": 2,
-            "metrics": [
-                {
-                    "type": "Resource",
-                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 100}},
-                }
-            ],
-        },
-    }
-    place.apply(deployment(pod("busy", *BUSY, container={"resources": LITTLE})), two, scaler)
+    place.apply(deployment(pod("busy", *BUSY, container={"resources": LITTLE})), two)
     yield place
     working.kubectl("delete", "namespace", place.namespace, "--wait=false")
 
@@ -70,21 +54,6 @@ def of_host(place: Place) -> dict[str, Obj]:
     """The host's PodMetrics by its own names."""
     text = place.lab.kubectl("get", "--raw", f"{API}/namespaces/{place.tenant.work}/pods")
     return {one["metadata"]["name"]: one for one in json.loads(text)["items"]}
-
-
-def test_an_autoscaler_follows_the_load(busy: Place) -> None:
-    def scaled() -> bool:
-        status = busy.get("hpa", "busy").get("status") or {}
-        # Before there is anything to tell, there is an entry without content.
-        current = [
-            one["resource"]["current"] for one in status.get("currentMetrics") or () if "resource" in one
-        ]
-        told = any(one.get("averageUtilization", 0) > 100 for one in current)
-        return told and status["desiredReplicas"] == 2
-
-    eventually("an autoscaler that has seen the load", scaled, 100)
-    busy.kubectl("rollout", "status", "deployment/busy", "--timeout=60s")
-    assert busy.get("deployment", "busy")["status"]["replicas"] == 2
 
 
 def test_the_figures_are_the_hosts(busy: Place) -> None:

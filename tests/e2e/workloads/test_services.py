@@ -118,6 +118,8 @@ def test_the_api_is_reached_as_in_any_cluster(place: Place) -> None:
     assert place.get("-n", "default", "service", "kubernetes")["spec"]["clusterIP"] == api
     slices = place.get("-n", "default", "endpointslices", "kubernetes")
     assert slices["endpoints"][0]["addresses"] == [api]
+    (legacy,) = place.get("-n", "default", "endpoints", "kubernetes")["subsets"]
+    assert ([one["ip"] for one in legacy["addresses"]], legacy["ports"]) == ([api], slices["ports"])
     account = "/var/run/secrets/kubernetes.io/serviceaccount"
     url = f"https://kubernetes.default.svc/api/v1/namespaces/{place.namespace}/pods"
     call = f'curl -sm5 --cacert {account}/ca.crt -H "Authorization: Bearer $(cat {account}/token)" {url}'
@@ -137,15 +139,24 @@ def test_what_every_tenant_has_comes_back(place: Place) -> None:
     fixed = (("default", "kubernetes"), ("kube-system", "kube-dns"), ("kube-system", "vcp-metrics"))
     for namespace, name in fixed:
         before = address(namespace, name)
-        place.kubectl("-n", namespace, "delete", "service,endpointslice", name)
+        # Endpoints go with their Service: perhaps before they are asked for, and are back before one waits.
+        options = ("--ignore-not-found", "--wait=false")
+        place.kubectl("-n", namespace, "delete", "service,endpointslice,endpoints", name, *options)
         eventually(
             f"{name} is back", lambda at=(namespace, name), before=before: address(*at) == before != ""
         )
-        back = ("-n", namespace, "get", "endpointslice", name, "-o", "jsonpath={.endpoints[0].addresses[0]}")
-        eventually(
-            "and its slice",
-            lambda back=back, before=before: place.kubectl(*back, check=False).stdout == before,
-        )
+        for kind, path in (
+            ("endpointslice", "{.endpoints[0].addresses[0]}"),
+            ("endpoints", "{.subsets[0].addresses[0].ip}"),
+        ):
+            back = ("-n", namespace, "get", kind, name, "-o", f"jsonpath={path}")
+            eventually(
+                f"and its {kind}",
+                lambda back=back, before=before: place.kubectl(*back, check=False).stdout == before,
+            )
+        of_it = ("-l", f"kubernetes.io/service-name={name}")
+        slices = place.get("-n", namespace, "endpointslices", *of_it)["items"]
+        assert [one["metadata"]["name"] for one in slices] == [name], "mirrored"
     hook = ("mutatingwebhookconfiguration", "vcp-services")
     place.kubectl("delete", *hook)
     eventually("the webhook is back", lambda: place.kubectl("get", *hook, check=False).returncode == 0)

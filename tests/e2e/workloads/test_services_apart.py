@@ -1,4 +1,4 @@
-"""Services of two tenants beside each other, and of one whose syncer is away."""
+"""Services of three tenants beside each other, and of one whose syncer is away."""
 
 import json
 import secrets
@@ -7,45 +7,64 @@ from concurrent.futures import ThreadPoolExecutor
 from ..conftest import eventually
 from ..objects import pod, service, web
 from ..tenants.conftest import Tenant
-from .conftest import Obj, Place
+from .conftest import Obj, Place, uid
 from .test_services import allotted, dig, fetched, host_services
 
 
-def test_two_tenants_with_the_same_names_do_not_meet(working: Tenant, neighbour: Tenant) -> None:
+def test_three_tenants_with_the_same_names_do_not_meet(
+    working: Tenant, neighbour: Tenant, another: Tenant
+) -> None:
     name = f"e2e-{secrets.token_hex(4)}"
-    here, there = Place(working, name), Place(neighbour, name)
-    for place, own in ((here, "mine"), (there, "theirs")):
+    places = [Place(tenant, name) for tenant in (working, neighbour, another)]
+    owners = ("mine", "theirs", "others")
+    for place, own in zip(places, owners, strict=True):
         place.apply(
             pod("client"), web(own, hostname=own), service("web", selector={"app": own}), service(own)
         )
-    for place, own in ((here, "mine"), (there, "theirs")):
+    for place, own in zip(places, owners, strict=True):
         place.wait("--for=condition=Ready", f"pod/{own}", "pod/client")
         assert eventually("reached", lambda place=place: fetched(place, "http://web/hostname")) == own
+    here, there, _ = places
     assert dig(here, f"theirs.{name}.svc.cluster.local") == set()
     assert dig(there, f"theirs.{name}.svc.cluster.local") != set()
     host = host_services(there)["web"]["metadata"]["name"]
     assert dig(here, f"{host}.{there.tenant.work}.svc.cluster.local") == set()
-    # Many at once, in both.
-    wanted = [(place, f"many-{number}") for number in range(50) for place in (here, there)]
 
-    def create(one: tuple[Place, str]) -> Obj:
-        place, many = one
-        answer = place.kubectl(
-            "create", "-f", "-", "-o", "json", stdin=json.dumps(service(many, type="NodePort"))
-        )
-        told: Obj = json.loads(answer.stdout)
-        return told
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(create, wanted))
-    hosts = {id(place): host_services(place) for place in (here, there)}
-    for (place, many), told in zip(wanted, answers, strict=True):
-        assert allotted(told) == allotted(hosts[id(place)][many])
-    assert len({told["spec"]["clusterIP"] for told in answers}) == len(wanted)
-    assert len({told["spec"]["ports"][0]["nodePort"] for told in answers}) == len(wanted)
-    for place in (here, there):
+    # A hundred in each at once, by four clients each.
+    wanted = [(place, first) for first in range(0, 100, 25) for place in places]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        answers = [told for found in pool.map(created, wanted) for told in found]
+    assert len({told["spec"]["clusterIP"] for told in answers}) == 300
+    assert len({told["spec"]["ports"][0]["nodePort"] for told in answers}) == 300
+    for place in places:
+        hosts = eventually("all are stored", lambda place=place: stored(place, 102))
+        tenants = {one["metadata"]["name"]: one for one in place.get("services")["items"]}
+        assert {key: allotted(one) for key, one in hosts.items()} == {
+            key: allotted(one) for key, one in tenants.items()
+        }
+        told = [one for one in answers if one["metadata"]["uid"] == uid(tenants[one["metadata"]["name"]])]
+        assert [allotted(one) for one in told] == [allotted(hosts[one["metadata"]["name"]]) for one in told]
+        assert len(told) == 100
+    for place in places:
         place.tenant.kubectl("delete", "namespace", name, "--wait=false")
+    for place in places:
         eventually("nothing left", lambda place=place: not host_services(place))
+
+
+def created(one: tuple[Place, int]) -> list[Obj]:
+    """The answers to the creates of 25 Services, from `first` on."""
+    place, first = one
+    items = [service(f"many-{number}", type="NodePort") for number in range(first, first + 25)]
+    body = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    text = place.kubectl("create", "-f", "-", "-o", "jsonpath={@}{'\\n'}", stdin=body).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def stored(place: Place, count: int) -> dict[str, Obj]:
+    """The host's Services of a place, once there are so many and each is that of a stored one."""
+    found = host_services(place)
+    owned = [one for one in found.values() if "vcp.dev/uid" in one["metadata"]["annotations"]]
+    return found if len(owned) == len(found) == count else {}
 
 
 def test_services_made_without_the_syncer_are_equal_once_it_is_back(neighbour: Tenant) -> None:
