@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from labkit import images, lab, nodes, store
+from labkit import lab, nodes
 from labkit.build import build
-from labkit.cluster import Cluster
+from labkit.cluster import Cluster, make
 from labkit.lab import Lab
 from labkit.steps import LabError, say, step
 
@@ -50,9 +50,7 @@ def build_(force: bool) -> None:
 @click.option("--force", is_flag=True, help="Make again what is there.")
 def images_(force: bool) -> None:
     """Make all images, and the store that nodes start from; only what changed."""
-    binaries = build()
-    archives = images.build_images(binaries, force=force)
-    store.ensure_seed(archives, binaries)
+    _, archives, _ = make(force=force)
     for name, path in archives.items():
         click.echo(f"{name}\t{path}")
 

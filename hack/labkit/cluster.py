@@ -5,25 +5,24 @@
 `up` did.
 """
 
-import fcntl
 import http.client
 import json
 import os
 import shutil
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 from labkit import addons, cgroups, images, kernel, network, store
 from labkit.build import binaries as built
-from labkit.build import build
+from labkit.build import build, cache_root
 from labkit.components import API_PORT, ControlPlane, NodeAgents
 from labkit.daemons import Daemons
 from labkit.lab import Lab, Node
 from labkit.prepare import prepare
-from labkit.steps import LabError, run, say, step, wait_until
+from labkit.steps import LabError, exclusively, run, step, wait_until
 
 DEADLINE = 90.0  # seconds, for each thing that is waited for
 
@@ -37,9 +36,7 @@ class Cluster:
 
     def up(self, nodes: int = 1) -> None:
         """Makes the cluster run with at least that many real nodes, Ready, DNS answering, storage there."""
-        binaries = build()
-        archives = images.build_images(binaries)
-        seed = store.ensure_seed(archives, binaries)
+        binaries, archives, seed = make()
         plane = ControlPlane(self.lab, binaries)
         with self.locked():
             for number in range(2, nodes + 1):
@@ -165,18 +162,19 @@ class Cluster:
     def _tail(self, name: str) -> Callable[[], str]:
         return lambda: f"The end of {self.daemons.log(name)}:\n{self.daemons.tail(name)}"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One command at a time changes a lab; the kernel lets go of the lock of a killed one."""
-        folder = self.lab.folder.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f".{self.lab.name}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"another command works on lab {self.lab.name!r}; waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """One command at a time changes a lab."""
+        lock = self.lab.folder.parent / f".{self.lab.name}.lock"
+        return exclusively(lock, f"another command works on lab {self.lab.name!r}; waiting for it")
+
+
+def make(*, force: bool = False) -> tuple[dict[str, Path], dict[str, Path], Path]:
+    """The binaries, the archives of images, and the store that nodes start from; `force` is for the archives.
+    Labs that come up at the same moment share one cache."""
+    with exclusively(cache_root() / ".lock", "another command fills the cache; waiting for it"):
+        binaries = build()
+        archives = images.build_images(binaries, force=force)
+        return binaries, archives, store.ensure_seed(archives, binaries)
 
 
 def unmount_below(folder: Path) -> None:

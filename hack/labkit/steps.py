@@ -1,5 +1,6 @@
 """Telling what the lab is doing and how long it took, and failing with a sentence instead of a traceback."""
 
+import fcntl
 import subprocess
 import sys
 import time
@@ -26,6 +27,19 @@ def step(name: str) -> Iterator[None]:
         say(f"✗ {name} ({time.monotonic() - start:.1f} s)")
         raise
     say(f"✓ {name} ({time.monotonic() - start:.1f} s)")
+
+
+@contextmanager
+def exclusively(lock: Path, busy: str) -> Iterator[None]:
+    """One process at a time; `busy` is said to who has to wait. The kernel lets go of a killed one's lock."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def say(text: str) -> None:
