@@ -5,14 +5,15 @@ from typing import Any
 
 from ..conftest import LabUser
 
+METRICS = "metrics.k8s.io"
 Versions = dict[tuple[str, str, str], str]
 
 
 @functools.cache
 def kinds(lab: LabUser) -> str:
-    """Every namespaced kind that can be listed; Events come and go by themselves."""
+    """Every namespaced kind that can be listed; Events and figures come and go by themselves."""
     names = lab.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
-    return ",".join(name for name in names if not name.startswith("events"))
+    return ",".join(name for name in names if not name.startswith("events") and METRICS not in name)
 
 
 def objects(lab: LabUser, namespace: str) -> list[dict[str, Any]]:
