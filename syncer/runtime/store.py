@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, Obj, key_of, version_of
+from syncer.core.objects import Key, Obj, key_of, uid_of, version_of
 
 IndexFunction = Callable[[Obj], Iterable[Hashable]]
 Keep = Callable[[Obj, Obj | None], Obj]
@@ -38,6 +38,8 @@ class Store:
         self.progress = 0
         """The version up to which the watch has told everything. What is not here by then is gone: a slow
         answer from before must not bring it back, for no event would take it away again."""
+        self._gone: dict[Key, str] = {}
+        """The uids of what the server said is gone before the watch did: its late events bring none back."""
         self._functions = dict(indexes or {})
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {name: {} for name in self._functions}
         self.on_change: Callable[[Change], None] = lambda _: None
@@ -64,7 +66,7 @@ class Store:
         the object."""
         key = key_of(obj)
         old = self._objects.get(key)
-        if not self._is_news(old, obj):
+        if not self._is_news(old, obj) or self._gone.get(key) == uid_of(obj):
             return False
         self._set(key, old, self._keep(obj, old))
         return True
@@ -77,6 +79,8 @@ class Store:
         stays."""
         self.progress = max(self.progress, version_of(obj))
         key = key_of(obj)
+        if self._gone.get(key) == uid_of(obj):
+            del self._gone[key]
         old = self._objects.get(key)
         if old is None or version_of(old) > version_of(obj):
             return False
@@ -84,15 +88,17 @@ class Store:
         return True
 
     def forget(self, key: Key, uid: str) -> None:
-        """The server says that there is no such object."""
+        """The server says that there is no such object, of which the watch has still to tell."""
         old = self._objects.get(key)
-        if old is not None and old["metadata"]["uid"] == uid:
+        if old is not None and uid_of(old) == uid:
+            self._gone[key] = uid
             self._set(key, old, None)
 
     def replace(self, objects: Iterable[Obj], version: int) -> None:
         """A complete list, as it was at `version`, of objects as `kept` gives them: what it does not hold is
         gone, unless it came later."""
         listed = {key_of(obj): obj for obj in objects}
+        self._gone.clear()
         self.progress = 0
         for key, old in list(self._objects.items()):
             if key not in listed and version_of(old) <= version:

@@ -9,6 +9,7 @@ import copy
 import json
 import re
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ _PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?"
 )
 
+_RETURNED = {"pods", "services", "namespaces"}  # whose deletion is answered with the object, not a Status
+
 
 class Key(NamedTuple):
     plural: str
@@ -38,6 +41,7 @@ class Change(NamedTuple):
     type: str
     key: Key
     obj: Obj
+    time: float  # monotonic
 
 
 class StatusError(Exception):
@@ -56,6 +60,7 @@ class FakeApi:
         self.objects: dict[Key, Obj] = {}
         self.requests: list[str] = []
         self.bookmark_every = 0.05
+        self.late = 0.0  # seconds from a change until watches tell of it, as on a busy server
         self.routes: dict[str, Callable[[web.Request], Any]] = {"/readyz": lambda _: web.Response(text="ok")}
         self.denied: set[tuple[str, str]] = set()  # (verb, plural) that access reviews and requests refuse
         self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
@@ -264,8 +269,13 @@ class FakeApi:
         if key.plural == "namespaces":
             for other in [other for other in self.objects if other.namespace == key.name]:
                 self._remove(other)
-        self._remove(key)
-        return obj
+        removed = self._remove(key)
+        if key.plural == "pods":
+            ended = {"deletionTimestamp": _now(), "deletionGracePeriodSeconds": 0}
+            return removed | {"metadata": removed["metadata"] | ended}
+        if key.plural not in _RETURNED:
+            return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        return removed
 
     def _list(self, request: web.Request, key: Key) -> web.Response:
         version, _, start = request.query.get("continue", "").partition(":")
@@ -301,6 +311,9 @@ class FakeApi:
         while asyncio.get_running_loop().time() < end:
             changed, complete = self._changed, self._version
             for change in [change for change in self._log if change.version > seen]:
+                if change.time + self.late > time.monotonic():
+                    complete = change.version - 1
+                    break
                 seen = change.version
                 if self._selects(request, key, change.key, change.obj):
                     if self.truncate_next:
@@ -338,11 +351,12 @@ class FakeApi:
         obj = self.objects.pop(key)
         self._version += 1
         meta = obj["metadata"] | {"resourceVersion": str(self._version)}
-        self._record("DELETED", key, obj | {"metadata": meta})
-        return obj
+        gone = obj | {"metadata": meta}
+        self._record("DELETED", key, gone)
+        return gone
 
     def _record(self, type_: str, key: Key, obj: Obj) -> None:
-        self._log.append(Change(self._version, type_, key, copy.deepcopy(obj)))
+        self._log.append(Change(self._version, type_, key, copy.deepcopy(obj), time.monotonic()))
         self._changed.set()
         self._changed = asyncio.Event()
         if type_ != "DELETED":

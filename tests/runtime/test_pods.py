@@ -1,5 +1,6 @@
 """Pods between a tenant API and a host that runs them: lifecycle, status, tokens, refusals, writes."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,6 +72,12 @@ def is_running(cluster: Cluster, name: str) -> bool:
 def writes(api: FakeApi) -> list[str]:
     """Without the lease."""
     return [line for line in api.requests if not line.startswith("GET") and "leases" not in line]
+
+
+def requests(api: FakeApi) -> list[str]:
+    """With reads of single objects; without the lease, lists and watches."""
+    listed = re.compile(r"GET (/api/v1|/apis/[^/]+/[^/]+)(/namespaces/[^/]+)?/[^/]+")
+    return [line for line in api.requests if "leases" not in line and not listed.fullmatch(line)]
 
 
 async def test_a_pod_runs_and_reports_back_with_few_requests(cluster: Cluster) -> None:
@@ -156,13 +163,38 @@ async def test_a_pod_goes_with_few_requests(cluster: Cluster) -> None:
         await eventually(lambda: cluster.tenant.find("pods", "web", "default") is None)
         await settled(cluster, manager)
         name = host_name(TENANT, "default", "web")
-        asked = [line for line in cluster.host.requests if "leases" not in line and "watch" not in line]
-        assert asked == [
+        assert requests(cluster.host) == [
             f"DELETE /api/v1/namespaces/{WORK}/pods/{name}",
             f"DELETE /api/v1/namespaces/{WORK}/secrets/{secret_name(name)}",
         ]
         theirs_and_ours = ["DELETE /api/v1/namespaces/default/pods/web"] * 2
-        assert [line for line in cluster.tenant.requests if "watch" not in line] == theirs_and_ours
+        assert requests(cluster.tenant) == theirs_and_ours
+
+
+async def test_pods_that_go_together_cost_three_deletions_each_however_late_the_watches_are(
+    cluster: Cluster,
+) -> None:
+    FakeHost(cluster.host)
+    names = [f"web-{number}" for number in range(20)]
+    async with cluster.syncer() as manager:
+        for name in ("stays", *names):
+            cluster.tenant.put("pods", a_pod(name))
+        await eventually(lambda: all(is_running(cluster, name) for name in ("stays", *names)))
+        await settled(cluster, manager)
+        cluster.tenant.requests.clear()
+        cluster.host.requests.clear()
+        cluster.tenant.late = cluster.host.late = 0.2
+        for name in names:
+            await cluster.delete_tenant_pod(name, 7)
+        await eventually(lambda: not any(cluster.tenant.find("pods", name, "default") for name in names))
+        await settled(cluster, manager)
+        on_host = [host_name(TENANT, "default", name) for name in names]
+        assert sorted(requests(cluster.host)) == sorted(
+            [f"DELETE /api/v1/namespaces/{WORK}/pods/{name}" for name in on_host]
+            + [f"DELETE /api/v1/namespaces/{WORK}/secrets/{secret_name(name)}" for name in on_host]
+        )
+        theirs_and_ours = [f"DELETE /api/v1/namespaces/default/pods/{name}" for name in names] * 2
+        assert sorted(requests(cluster.tenant)) == sorted(theirs_and_ours)
 
 
 async def test_a_shorter_grace_follows_and_force_ends_both(cluster: Cluster) -> None:

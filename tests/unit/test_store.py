@@ -38,6 +38,19 @@ def test_an_answer_that_the_watch_has_overtaken_brings_nothing_back() -> None:
     assert not store.put(obj("b", 8))
 
 
+def test_late_events_bring_nothing_back_that_the_server_said_is_gone() -> None:
+    store = Store()
+    store.put(obj("a", 5))
+    store.forget(Key("n", "a"), "another")
+    assert store.get(Key("n", "a"))
+    store.forget(Key("n", "a"), "u")
+    assert not store.put(obj("a", 6)), "a change from before the deletion"
+    assert store.put(obj("a", 8, uid="next"))
+    assert not store.remove(obj("a", 7))
+    assert store.get(Key("n", "a"))
+    assert not store._gone, "nothing is remembered for longer than the watch is late"
+
+
 def test_a_list_drops_what_it_does_not_hold_unless_that_came_later() -> None:
     store = Store()
     for name, version in (("old", 5), ("ours", 20)):
