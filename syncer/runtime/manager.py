@@ -153,9 +153,17 @@ class Manager:
         return informer
 
     def _changed(self, resource: Resource, informer: Informer, change: Change) -> None:
-        lane = Lane.RESYNC if informer.listing else Lane.FRESH
+        lane = _lane(informer, change)
         for item in resource.affected(informer.source.side, *change, self.scope):
             self.queue.add(item, lane)
+
+
+def _lane(informer: Informer, change: Change) -> Lane:
+    """In a burst of creates, pods that the host binds and runs are finished before others are begun. What is
+    new on the host is our own work, or an Event: nobody waits for that."""
+    if informer.listing:
+        return Lane.RESYNC
+    return Lane.ONGOING if informer.source.side == "host" and change.old is not None else Lane.FRESH
 
 
 def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:

@@ -1,5 +1,5 @@
 """The keys that wait for a worker: each at most once, never with two workers at a time, the urgent ones
-first.
+first, and none for ever.
 
 The rules are client-go's: an item that is added while it is worked on is queued again when that work is
 done, so no change is missed and none is worked on twice. Times are the event loop's, which a test can turn.
@@ -17,14 +17,16 @@ T = TypeVar("T", bound=Hashable)
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 60.0
+_FAIR = 8  # of so many items one is that which has waited longest, in whatever lane: so none waits for ever
 
 
 class Lane(IntEnum):
     """In the order in which they are served."""
 
-    FRESH = 0  # a change
-    RETRY = 1  # an earlier failure
-    RESYNC = 2  # a first list or a relist: much of it settled
+    ONGOING = 0  # a change on the host of what is there: it finishes what was begun
+    FRESH = 1  # any other change
+    RETRY = 2  # an earlier failure
+    RESYNC = 3  # a first list or a relist: much of it settled
 
 
 class ClosedError(Exception):
@@ -44,6 +46,7 @@ class WorkQueue(Generic[T]):
     def __init__(self, *, first_pause: float = _FIRST_PAUSE, longest_pause: float = _LONGEST_PAUSE) -> None:
         self._first_pause, self._longest_pause = first_pause, longest_pause
         self._lanes: tuple[OrderedDict[T, float], ...] = tuple(OrderedDict() for _ in Lane)
+        self._taken = 0
         self._working: dict[T, Lane | None] = {}  # and the lane in which it was added meanwhile
         self._failures: dict[T, int] = {}
         self._later: list[_Due] = []
@@ -118,17 +121,18 @@ class WorkQueue(Generic[T]):
         self._failures.pop(item, None)
 
     async def get(self) -> tuple[T, float]:
-        """The most urgent item, and how long it has waited; `done` has to follow. Raises ClosedError."""
+        """The item whose turn it is, and how long it has waited; `done` has to follow. Raises ClosedError."""
         while True:
             await self._available.acquire()
             if self.closing.is_set():
                 self._available.release()  # the next worker has to know it too
                 raise ClosedError
-            for lane in self._lanes:
-                if lane:
-                    item, since = lane.popitem(last=False)
-                    self._working[item] = None
-                    return item, asyncio.get_running_loop().time() - since
+            if waiting := [lane for lane in self._lanes if lane]:
+                self._taken += 1
+                lane = waiting[0] if self._taken % _FAIR else min(waiting, key=_longest)
+                item, since = lane.popitem(last=False)
+                self._working[item] = None
+                return item, asyncio.get_running_loop().time() - since
             # `claim` took what we were woken for.
 
     def claim(self, item: T) -> bool:
@@ -159,3 +163,8 @@ class WorkQueue(Generic[T]):
                 del self._latest[item]
                 self.add(item, due.lane)
         self._arm(loop)
+
+
+def _longest(lane: OrderedDict[T, float]) -> float:
+    """Since when the first of a lane has waited."""
+    return next(iter(lane.values()))

@@ -12,6 +12,7 @@ class FakeHost:
     def __init__(self, api: FakeApi, node: str = "node-1") -> None:
         self.api, self.node = api, node
         self.running = True
+        self.pulls = 0.0  # seconds that containers are being created before they run
         self._tasks: set[asyncio.Task[None]] = set()
         api.controllers.append(self._changed)
 
@@ -32,7 +33,35 @@ class FakeHost:
         elif not pod["spec"].get("nodeName"):
             self.api.put("pods", bound(pod, {"target": {"name": self.node}}))
         elif pod["status"].get("phase") == "Pending":
-            self.api.put("pods", strategic(pod, {"status": running(pod)}))
+            if self.pulls and "startTime" in pod["status"]:
+                await asyncio.sleep(self.pulls)
+            state = creating if self.pulls and "startTime" not in pod["status"] else running
+            self.api.put("pods", strategic(pod, {"status": state(pod)}))
+
+
+def creating(pod: Obj) -> Obj:
+    """The first status that a kubelet writes."""
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    return {
+        "phase": "Pending",
+        "startTime": "2036-01-01T00:00:00Z",
+        "conditions": [
+            {"type": type_, "status": status}
+            for type_, status in (("Initialized", "True"), ("ContainersReady", "False"), ("Ready", "False"))
+        ],
+        "hostIP": "172.30.0.2",
+        "hostIPs": [{"ip": "172.30.0.2"}],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "ready": False,
+                "image": container.get("image", ""),
+                "restartCount": 0,
+            }
+            | {"state": waiting}
+            for container in pod["spec"]["containers"]
+        ],
+    }
 
 
 def running(pod: Obj) -> Obj:

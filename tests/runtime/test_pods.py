@@ -4,8 +4,9 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from fakeapi import FakeApi, Obj
+from fakeapi import FakeApi, Key, Obj
 from fakehost import FakeHost
 from podrules import strategic
 from syncing import TENANT, WORK, Cluster, eventually, settled
@@ -69,6 +70,10 @@ def is_running(cluster: Cluster, name: str) -> bool:
     return bool(tenant_pod(cluster, name)["status"].get("phase") == "Running")
 
 
+def is_running_on_host(cluster: Cluster, name: str) -> bool:
+    return (cluster.on_host("pods", name) or {"status": {}})["status"].get("phase") == "Running"
+
+
 def writes(api: FakeApi) -> list[str]:
     """Without the lease."""
     return [line for line in api.requests if not line.startswith("GET") and "leases" not in line]
@@ -114,6 +119,47 @@ async def test_a_pod_runs_and_reports_back_with_few_requests(cluster: Cluster) -
         host = cluster.on_host("pods", "web") or {}
         assert host["spec"]["serviceAccountName"] == "vcp-workload"
         assert host["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize(("apart", "statuses"), [(True, 2), (False, 1)])
+async def test_a_status_is_written_as_often_as_the_host_is_seen_to_change_it(
+    cluster: Cluster, apart: bool, statuses: int
+) -> None:
+    """A kubelet writes ContainerCreating, then Running. Seen together, they are one write."""
+    FakeHost(cluster.host).pulls = 0.15
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("first"))  # which makes the Node
+        await eventually(lambda: is_running(cluster, "first"))
+        await settled(cluster, manager)
+        cluster.tenant.requests.clear()
+        cluster.host.late = 0.0 if apart else 60.0
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running_on_host(cluster, "web"))
+        cluster.host.late = 0.0
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        assert requests(cluster.tenant) == [
+            "POST /api/v1/namespaces/default/serviceaccounts/default/token",
+            "POST /api/v1/namespaces/default/pods/web/binding",
+            *["PATCH /api/v1/namespaces/default/pods/web/status"] * statuses,
+        ]
+
+
+async def test_pods_that_are_begun_are_bound_before_the_last_of_a_burst_is_begun(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    begun_at_first_binding: list[int] = []
+
+    def seen(key: Key, pod: Obj) -> None:
+        if key.plural == "pods" and pod["spec"].get("nodeName"):
+            begun_at_first_binding.append(sum(other.plural == "pods" for other in cluster.host.objects))
+
+    cluster.tenant.controllers.append(seen)
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        for number in range(100):
+            cluster.tenant.put("pods", a_pod(f"web-{number}"))
+        await eventually(lambda: all(is_running(cluster, f"web-{number}") for number in range(100)))
+    assert begun_at_first_binding[0] < 50
 
 
 async def test_a_restart_of_the_syncer_writes_nothing(cluster: Cluster) -> None:

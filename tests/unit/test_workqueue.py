@@ -38,14 +38,49 @@ async def test_an_item_added_while_worked_on_comes_again_and_never_to_two_worker
     assert queue.idle
 
 
-async def test_changes_come_before_retries_and_these_before_resyncs() -> None:
+async def test_what_goes_on_comes_before_other_changes_these_before_retries_and_resyncs() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("resync", Lane.RESYNC)
     queue.add("retry", Lane.RETRY)
     queue.add("fresh")
+    queue.add("ongoing", Lane.ONGOING)
     queue.add("urgent now", Lane.RESYNC)
     queue.add("urgent now", Lane.FRESH)
-    assert await drained(queue) == ["fresh", "urgent now", "retry", "resync"]
+    assert await drained(queue) == ["ongoing", "fresh", "urgent now", "retry", "resync"]
+
+
+@pytest.mark.parametrize("busy", [Lane.ONGOING, Lane.FRESH])
+async def test_no_lane_waits_for_ever_behind_one_that_never_empties(busy: Lane) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    others = [lane for lane in Lane if lane > busy]
+    for number in range(10):
+        queue.add(f"busy {number}", busy)
+    await asyncio.sleep(1)
+    for lane in others:
+        queue.add(lane.name, lane)
+    taken = []
+    for number in range(10, 150):
+        taken.append(await take(queue))
+        queue.done(taken[-1])
+        await asyncio.sleep(0.1)
+        queue.add(f"busy {number}", busy)
+    assert {lane.name for lane in others} <= set(taken)
+    assert sum(item.startswith("busy") for item in taken) >= len(taken) * 7 // 8
+    assert [item for item in taken if item.startswith("busy")] == [
+        f"busy {number}" for number in range(len(taken) - len(others))
+    ]
+
+
+async def test_a_burst_in_an_urgent_lane_leaves_the_others_an_eighth() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for number in range(100):
+        queue.add(f"old {number}", Lane.RESYNC)
+    await asyncio.sleep(1)
+    for number in range(70):
+        queue.add(f"new {number}", Lane.ONGOING)
+    taken = await drained(queue)
+    assert sum(item.startswith("new") for item in taken[:80]) == 70
+    assert taken[80:] == [f"old {number}" for number in range(10, 100)]
 
 
 async def test_a_wait_is_exact_and_the_earliest_wish_counts() -> None:
