@@ -18,6 +18,7 @@ from syncer.kube import errors
 Source = Path | bytes  # a file, read again when it changes, or the content itself
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_TLS_FILES_LIFE = 1.0  # seconds until they are looked at again, so not for each request of a burst
 _TOKEN_FILE_LIFE = 60.0  # seconds; the kubelet rotates at 80 % of an hour, client-go re-reads every minute
 
 
@@ -69,6 +70,7 @@ class Credentials:
         self.access = access
         self._identity = Identity(certificate=access.certificate, key=access.key)
         self._tls: tuple[tuple[object, ...], ssl.SSLContext] | None = None
+        self._tls_seen: tuple[float, Identity] = (float("-inf"), self._identity)
         self._token = ""
         self._token_read = float("-inf")
 
@@ -83,6 +85,9 @@ class Credentials:
 
     def tls(self) -> ssl.SSLContext:
         """The same context until a file behind it changes, because connections are pooled by context."""
+        now, (seen, identity) = time.monotonic(), self._tls_seen
+        if self._tls and identity is self._identity and now - seen < _TLS_FILES_LIFE:
+            return self._tls[1]
         sources = (self.access.ca, self._identity.certificate, self._identity.key)
         try:
             version = tuple(file_version(source) for source in sources)
@@ -90,6 +95,7 @@ class Credentials:
                 self._tls = (version, _context(self.access, self._identity))
         except (OSError, ssl.SSLError) as error:
             raise errors.ConfigError(f"cannot read the TLS credentials: {error}") from error
+        self._tls_seen = (now, self._identity)
         return self._tls[1]
 
     @property
@@ -98,8 +104,9 @@ class Credentials:
         return isinstance(self.access.token, Path) or self.access.plugin is not None
 
     def renew(self) -> None:
-        """After a 401: read the token again at the next request, however young it is."""
+        """After a 401: the next request reads the token again and looks at the files, however young."""
         self._token_read = float("-inf")
+        self._tls_seen = (float("-inf"), self._identity)
 
     def _stored_token(self) -> str:
         if isinstance(self.access.token, str):

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
 _BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
+_BOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)  # but for reads: the caller does
 _decoder = msgspec.json.Decoder()
 
 
@@ -88,7 +89,7 @@ class Client:
             async with asyncio.timeout(self._timeout):
                 for attempt in range(1, self._attempts + 1):
                     try:
-                        async with self._open(request, read_timeout=self._timeout) as response:
+                        async with self._open(request) as response:
                             return await response.read()
                     except errors.KubeError as error:
                         pause = self._pause(request, error, attempt)
@@ -151,7 +152,7 @@ class Client:
             seconds=seconds,
         )
         decoder = watching.WatchDecoder()
-        async with self._open(request, read_timeout=_BOOKMARK_INTERVAL + 30) as response:
+        async with self._open(request, _silent_for(_BOOKMARK_INTERVAL + 30)) as response:
             async for chunk in response.content.iter_any():
                 for event in decoder.feed(chunk):
                     yield event
@@ -159,7 +160,7 @@ class Client:
 
     async def stream(self, request: Request, *, idle: float | None = None) -> AsyncIterator[bytes]:
         """The raw answer as it comes, e.g. a followed log; `idle` bounds the silence between two pieces."""
-        async with self._open(request, read_timeout=idle) as response:
+        async with self._open(request, _silent_for(idle)) as response:
             async for chunk in response.content.iter_any():
                 yield chunk
 
@@ -203,7 +204,7 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, request: Request, *, read_timeout: float | None
+        self, request: Request, limits: aiohttp.ClientTimeout = _BOUNDED
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A successful answer whose body is still to be read."""
         session, options = await self._prepare()
@@ -212,10 +213,9 @@ class Client:
         url = f"{self.access.server}{request.path}"
         if request.query:
             url += f"?{urlencode(request.query)}"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=read_timeout)
         with _as_kube_errors(self.access.server):
             async with session.request(
-                request.method, url, data=request.body, timeout=timeout, allow_redirects=False, **options
+                request.method, url, data=request.body, timeout=limits, allow_redirects=False, **options
             ) as response:
                 _log.debug(
                     "request",
@@ -227,6 +227,11 @@ class Client:
                     body = await response.read()
                     raise errors.from_response(response.status, response.headers, body, datetime.now(UTC))
                 yield response
+
+
+def _silent_for(seconds: float | None) -> aiohttp.ClientTimeout:
+    """Ends a read that brings nothing for so long. Each piece sets a timer: short answers do without."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=seconds)
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ class Pods(Resource):
         actions: list[Action] = []
         if tenant_going:
             actions += lifecycle.end_host(host, lifecycle.grace_of(tenant))
-        elif running and (binding := lifecycle.bind(tenant, host)):
+        elif running and (binding := lifecycle.bind(tenant, host, scope)):
             actions += binding
             if "startTime" not in host.get("status", {}):
                 # No kubelet has seen the pod: there is no more to tell, and the binding brings us here again.

@@ -4,8 +4,8 @@ Informers fill it from lists and watches, the executor from the server's answers
 be late, so an older version never replaces a newer one.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from syncer.core.apis import ApiResource
 from syncer.core.objects import Key, Obj, key_of, uid_of, version_of
@@ -14,12 +14,31 @@ IndexFunction = Callable[[Obj], Iterable[Hashable]]
 Keep = Callable[[Obj, Obj | None], Obj]
 """What to hold of a new object; with the one that it replaces, if any."""
 
+_NO_KEYS: Mapping[Key, None] = {}
+
 
 class Change(NamedTuple):
     """`old` is None for what is new, `new` for what is gone."""
 
     old: Obj | None
     new: Obj | None
+
+
+class Filed(Sequence[Obj]):
+    """The objects under one value of an index, as they are now. Nothing is copied: there may be thousands,
+    and many who ask want to know no more than whether there is any. Not to be kept over an await."""
+
+    def __init__(self, objects: Mapping[Key, Obj], keys: Mapping[Key, None]) -> None:
+        self._objects, self._keys = objects, keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Obj]:
+        return map(self._objects.__getitem__, self._keys)
+
+    def __getitem__(self, index: Any) -> Any:
+        return [*self][index]
 
 
 class Store:
@@ -53,9 +72,9 @@ class Store:
     def objects(self) -> Iterable[Obj]:
         return self._objects.values()
 
-    def indexed(self, index: str, value: Hashable) -> list[Obj]:
+    def indexed(self, index: str, value: Hashable) -> Filed:
         """The objects filed under `value`. Raises KeyError for an index that this store has not."""
-        return [self._objects[key] for key in self._indexes[index].get(value, ())]
+        return Filed(self._objects, self._indexes[index].get(value, _NO_KEYS))
 
     def kept(self, obj: Obj) -> Obj:
         """As `put` would store it, for whoever collects many objects before they come here."""
@@ -155,6 +174,6 @@ class Stores:
         store = self._stores.get(api)
         return store.get(key) if store else None
 
-    def indexed(self, api: ApiResource, index: str, value: Hashable) -> list[Obj]:
+    def indexed(self, api: ApiResource, index: str, value: Hashable) -> Sequence[Obj]:
         store = self._stores.get(api)
         return store.indexed(index, value) if store else []

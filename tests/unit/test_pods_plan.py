@@ -140,6 +140,15 @@ def test_a_binding_costs_no_status_of_its_own() -> None:
     assert plan(tenant, host) == []
 
 
+def test_a_node_that_is_there_is_not_looked_at_for_each_pod() -> None:
+    tenant = tenant_pod()
+    host = host_pod(tenant, nodeName=NODE)
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+    (binding,) = plan(tenant, host, podcases.scope([tenant, node]))
+    assert isinstance(binding, Create)
+    assert binding.subresource == "binding"
+
+
 def test_a_pod_being_deleted_is_not_bound() -> None:
     """The API server refuses it."""
     tenant = tenant_pod()

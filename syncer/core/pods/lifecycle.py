@@ -34,9 +34,10 @@ def was_on_host(tenant: Obj) -> bool:
     )
 
 
-def bind(tenant: Obj, host: Obj) -> list[Action]:
+def bind(tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
     """After the host's scheduler bound the host pod. The Node first: a pod on a node that does not exist is
-    an orphan, which the tenant's pod garbage collection kills."""
+    an orphan, which the tenant's pod garbage collection kills. What else changes about a Node that is there
+    waits for its own turn: it is made of all its pods, which would be much work for each."""
     node = host["spec"].get("nodeName")
     if not node or tenant["spec"].get("nodeName"):
         return []
@@ -47,7 +48,9 @@ def bind(tenant: Obj, host: Obj) -> list[Action]:
         "metadata": {"namespace": namespace, "name": name, "uid": uid_of(tenant)},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node},
     }
-    return [Ensure("nodes", Key("", node)), Create("tenant", apis.PODS, binding, subresource="binding")]
+    key = Key("", node)
+    ensured = [] if scope.tenant.get(apis.NODES, key) else [Ensure(apis.NODES.plural, key)]
+    return [*ensured, Create("tenant", apis.PODS, binding, subresource="binding")]
 
 
 def end_host(host: Obj, grace: int | None) -> list[Action]:
