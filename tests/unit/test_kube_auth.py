@@ -1,6 +1,7 @@
 """Kubeconfigs as kubectl reads them, service accounts as the kubelet mounts them."""
 
 import base64
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -109,6 +110,33 @@ def test_mounted_certificates_need_nowhere_to_write(tmp_path: Path, monkeypatch:
     auth.Credentials(auth.Access("", ca=tmp_path / "server-ca.crt", certificate=certificate, key=key)).tls()
     with pytest.raises(errors.ConfigError, match="cannot read the TLS credentials"):
         auth.Credentials(auth.Access("", certificate=certificate, key=files["dns.key"])).tls()
+
+
+def test_a_rotated_certificate_is_seen_within_a_second_and_at_once_after_a_401(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = tmp_path / "ca.crt"
+    request = pki.request(load("name: a"))
+    now = 100.0
+    monkeypatch.setattr(auth.time, "monotonic", lambda: now)
+
+    def rotate(year: int) -> None:
+        ca.write_bytes(pki.renew({}, request, datetime(year, 1, 1, tzinfo=UTC)).files["server-ca.crt"])
+        os.utime(ca, (year, year))
+
+    rotate(2026)
+    credentials = auth.Credentials(auth.Access("", ca=ca))
+    first = credentials.tls()
+    rotate(2027)
+    assert credentials.tls() is first
+    now += 1
+    second = credentials.tls()
+    assert second is not first
+    assert credentials.tls() is second
+    rotate(2028)
+    assert credentials.tls() is second
+    credentials.renew()
+    assert credentials.tls() is not second
 
 
 def test_plain_kubeconfigs_do_not_import_kubernetes_asyncio() -> None:
