@@ -12,7 +12,7 @@ class FakeHost:
     def __init__(self, api: FakeApi, node: str = "node-1") -> None:
         self.api, self.node = api, node
         self.running = True
-        self.pulls = 0.0  # seconds that containers are being created before they run
+        self.pulled: asyncio.Event | None = None  # containers are created first, and run once it is set
         self._tasks: set[asyncio.Task[None]] = set()
         api.controllers.append(self._changed)
 
@@ -33,9 +33,9 @@ class FakeHost:
         elif not pod["spec"].get("nodeName"):
             self.api.put("pods", bound(pod, {"target": {"name": self.node}}))
         elif pod["status"].get("phase") == "Pending":
-            if self.pulls and "startTime" in pod["status"]:
-                await asyncio.sleep(self.pulls)
-            state = creating if self.pulls and "startTime" not in pod["status"] else running
+            if self.pulled and "startTime" in pod["status"]:
+                await self.pulled.wait()
+            state = creating if self.pulled and "startTime" not in pod["status"] else running
             self.api.put("pods", strategic(pod, {"status": state(pod)}))
 
 

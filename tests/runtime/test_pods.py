@@ -1,5 +1,6 @@
 """Pods between a tenant API and a host that runs them: lifecycle, status, tokens, refusals, writes."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -126,14 +127,20 @@ async def test_a_status_is_written_as_often_as_the_host_is_seen_to_change_it(
     cluster: Cluster, apart: bool, statuses: int
 ) -> None:
     """A kubelet writes ContainerCreating, then Running. Seen together, they are one write."""
-    FakeHost(cluster.host).pulls = 0.15
+    pulled = FakeHost(cluster.host).pulled = asyncio.Event()
+    pulled.set()
     async with cluster.syncer() as manager:
         cluster.tenant.put("pods", a_pod("first"))  # which makes the Node
         await eventually(lambda: is_running(cluster, "first"))
         await settled(cluster, manager)
         cluster.tenant.requests.clear()
         cluster.host.late = 0.0 if apart else 60.0
+        if apart:
+            pulled.clear()
         cluster.tenant.put("pods", a_pod("web"))
+        if apart:
+            await eventually(lambda: "startTime" in tenant_pod(cluster, "web")["status"])
+            pulled.set()
         await eventually(lambda: is_running_on_host(cluster, "web"))
         cluster.host.late = 0.0
         await eventually(lambda: is_running(cluster, "web"))
