@@ -106,10 +106,11 @@ class Cluster:
                 connection.close()
 
     def _wait_for_nodes(self, nodes: list[Node]) -> None:
-        # `kubectl wait` refuses a name that is not there yet; --for=create watches for it.
-        names = [f"node/{node.name}" for node in nodes]
-        for condition in ("create", "condition=Ready"):
-            self.kubectl("wait", f"--for={condition}", *names, f"--timeout={DEADLINE:.0f}s")
+        # `kubectl wait` refuses a name that is not there yet; --for=create watches for it, if it is only one:
+        # that two are missing is an error of another kind, over which it does not wait.
+        for node in nodes:
+            for condition in ("create", "condition=Ready"):
+                self.kubectl("wait", f"--for={condition}", f"node/{node.name}", f"--timeout={DEADLINE:.0f}s")
 
     def down(self) -> None:
         """Removes the lab: processes, mounts, cgroups, namespaces with their firewall rules, files."""
