@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,21 @@ class Result(NamedTuple):
     code: int
     out: str
     err: str
+
+
+@contextlib.asynccontextmanager
+async def bounded(seconds: float, *command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process whose output is read by the body; it does not outlive the body, nor so many seconds."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, **options
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 class HostCli:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fakeapi import FakeApi
 from faketenant import Tenant
-from hostcli import HostCli
+from hostcli import HostCli, bounded
 
 TESTS = """
 import os, stat, subprocess, sys, time
@@ -58,21 +58,19 @@ class Inner:
 
     @asynccontextmanager
     async def started(self, *args: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", "--vcp-spec=spec.yaml", *args),
-            cwd=self.folder,
-            env=self.environ | environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        command = (
+            sys.executable,
+            "-P",
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--vcp-spec=spec.yaml",
+            *args,
         )
-        try:
-            async with asyncio.timeout(60):
-                yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        options = {"cwd": self.folder, "env": self.environ | environ, "stderr": asyncio.subprocess.STDOUT}
+        async with bounded(60, *command, **options) as process:
+            yield process
 
     async def run(self, *args: str, **environ: str) -> tuple[int | None, str]:
         async with self.started(*args, **environ) as process:

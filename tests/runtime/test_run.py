@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from fakeapi import FakeApi
 from faketenant import Tenant
-from hostcli import HostCli, put_tenant
+from hostcli import HostCli, bounded, put_tenant
 
 RUN = ("run", "--name", "a", "--set", "distro=k8s")
 
@@ -20,19 +20,9 @@ RUN = ("run", "--name", "a", "--set", "distro=k8s")
 @asynccontextmanager
 async def started(cli: HostCli, *args: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`vcp` as a process of its own, for it handles signals."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vcp", "--kubeconfig", str(cli.kubeconfig), *args),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(45):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    command = (sys.executable, "-m", "vcp", "--kubeconfig", str(cli.kubeconfig), *args)
+    async with bounded(45, *command, stderr=asyncio.subprocess.PIPE) as process:
+        yield process
 
 
 async def run(cli: HostCli, *args: str) -> tuple[int | None, str, str]:
