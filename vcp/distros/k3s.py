@@ -62,7 +62,6 @@ def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:
             {"name": "tmp", "emptyDir": {}},
             *parts.shared_volumes(),
         ],
-        files={"authentication.yaml": parts.AUTHENTICATION},
     )
 
 

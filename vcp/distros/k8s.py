@@ -83,14 +83,13 @@ def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:  # noqa
             _controllers(spec, chosen["controller-manager"]),
         ],
         volumes=[parts.secret("pki-api"), parts.secret(_CONTROLLER), *parts.shared_volumes()],
-        files={"authentication.yaml": parts.AUTHENTICATION, "controller-manager.yaml": _KUBECONFIG},
+        files={"controller-manager.yaml": _KUBECONFIG},
     )
 
 
 def _api(spec: Spec, image: str, service_cidr: str) -> Obj:
     own = {
         "allow-privileged": "true",  # Pod Security decides, in the tenant and again on the host
-        "authorization-mode": "Node,RBAC",
         "client-ca-file": f"{PKI}/client-ca.crt",
         "enable-admission-plugins": "NodeRestriction",
         "etcd-cafile": f"{PKI}/etcd-server-ca.crt",

@@ -29,7 +29,7 @@ DISABLED_CONTROLLERS = (
 
 # kubelets probe without credentials. Anonymous requests are let in for these paths alone; everything else,
 # /version included, answers 401. k3s leaves its own --anonymous-auth=false out when it sees this file.
-AUTHENTICATION = {
+_AUTHENTICATION = {
     "apiVersion": "apiserver.config.k8s.io/v1",
     "kind": "AuthenticationConfiguration",
     "anonymous": {
@@ -38,9 +38,19 @@ AUTHENTICATION = {
     },
 }
 
+# RBAC lets them in as well, but an API server writes its first roles a second after it could answer.
+_PROBES = {
+    "apiVersion": "abac.authorization.kubernetes.io/v1beta1",
+    "kind": "Policy",
+    "spec": {"group": "system:unauthenticated", "readonly": True, "nonResourcePath": "/readyz"},
+}
+# In the ConfigMap `api` of every distro.
+FILES: Mapping[str, Obj] = {"authentication.yaml": _AUTHENTICATION, "probes.json": _PROBES}
+_WRITING_HOOKS = ("rbac/bootstrap-roles", "scheduling/bootstrap-system-priority-classes")
+
 
 class ApiPod(msgspec.Struct, frozen=True):
-    """A distro's share of the Deployment `api`, and the files of its ConfigMap `api`."""
+    """A distro's share of the Deployment `api`, and the files of its ConfigMap `api` beside `FILES`."""
 
     containers: list[Obj]
     volumes: list[Obj]
@@ -58,6 +68,8 @@ def api_flags(spec: Spec) -> dict[str, str]:
     """kube-apiserver flags that hold for every distro."""
     shared = {
         "authentication-config": f"{CONFIG}/authentication.yaml",
+        "authorization-mode": "Node,RBAC,ABAC",
+        "authorization-policy-file": f"{CONFIG}/probes.json",
         "encryption-provider-config": f"{ENCRYPTION}/encryption.yaml",
         "endpoint-reconciler-type": "none",  # the syncer points `default/kubernetes` at the host Service
         # A tenant Node's InternalDNS is the syncer's kubelet endpoint. Its Hostname, which the API server
@@ -92,7 +104,8 @@ def api_probes() -> Obj:
     def get(path: str, **timing: int) -> Obj:
         return {"httpGet": {"scheme": "HTTPS", "port": layout.API_PORT, "path": path}, **timing}
 
-    ready = "/readyz"
+    # What these write a second after the first start is there at every later one; `create` waits for it.
+    ready = "/readyz?" + "&".join(f"exclude=poststarthook/{hook}" for hook in _WRITING_HOOKS)
     return {
         # Readiness is asked for at once after start-up succeeded; asking for less here costs a period.
         "startupProbe": get(ready, periodSeconds=1, timeoutSeconds=5, failureThreshold=180),

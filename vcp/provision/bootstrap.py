@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncer.core import apis
-from syncer.kube import auth
+from syncer.kube import auth, requests
 from syncer.kube import errors as kube
 from syncer.kube.client import Client
 from vcp import output, ways
@@ -29,7 +29,8 @@ async def run(
     seconds: float,
     progress: output.Progress,
 ) -> None:
-    """Applies `objects` in the tenant; returns when it has a service account to run pods with.
+    """Applies `objects` in the tenant; returns when it has a service account to run pods with, and its own
+    first roles.
 
     Raises DeadlineError that says what was awaited or answered last."""
     try:
@@ -49,6 +50,9 @@ async def run(
                     seconds,
                     "the tenant's first service account",
                 )
+            while refusal := await _unready(tenant):
+                progress.waiting(refusal)
+                await asyncio.sleep(_PAUSE)
     except TimeoutError as error:
         raise DeadlineError(
             f"the tenant API is not usable within {seconds:.0f} s", hint="`vcp logs NAME api` may tell why"
@@ -63,3 +67,12 @@ async def _refusal(tenant: Client, objects: Sequence[Mapping[str, Any]]) -> str:
     except* _NOT_YET as some:
         refusal = str(some.exceptions[0])
     return refusal
+
+
+async def _unready(tenant: Client) -> str:
+    """What an API server still does that the probes of its pod do not wait for; empty if nothing."""
+    try:
+        await tenant.read(requests.raw("/readyz"))
+    except _NOT_YET as error:
+        return str(error)
+    return ""

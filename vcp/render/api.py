@@ -1,10 +1,12 @@
 """The Services by which the parts find each other, the Secrets, and the Deployment that the distro fills."""
 
+import json
 from collections.abc import Iterable
 
 import yaml
 
 from vcp import distros, layout, pki
+from vcp.distros.pod import FILES
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
 from vcp.render.manifests import Obj, component_of, objects, pod_template, spread
 from vcp.spec import Spec
@@ -63,7 +65,7 @@ def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
     config, deployment = found["ConfigMap/api"], found["Deployment/api"]
     selector = layout.selector(spec, "api")
     share = distros.of(spec).pod(spec, service_cidr, sans)
-    config["data"] = {name: _yaml(content) for name, content in share.files.items()}
+    config["data"] = {name: _text(name, content) for name, content in {**FILES, **share.files}.items()}
     deployment["spec"]["replicas"] = spec.replicas
     pod = pod_template(deployment, spec, "api")
     if share.init_containers:
@@ -86,6 +88,10 @@ def follow(workloads: Iterable[Obj], sources: Iterable[Obj]) -> None:
         if "template" in obj.get("spec", {}):
             template = obj["spec"]["template"]
             template["metadata"]["annotations"] = {CHECKSUM: checksum(template["spec"], sources)}
+
+
+def _text(name: str, content: Obj) -> str:
+    return json.dumps(content) + "\n" if name.endswith(".json") else _yaml(content)
 
 
 def _yaml(value: Obj) -> str:
