@@ -1,6 +1,5 @@
 """What runs inside the lab's cluster from the start: DNS, storage and metrics, from the manifests folder."""
 
-import json
 import re
 import socket
 from pathlib import Path
@@ -14,14 +13,12 @@ MANIFESTS = Path(__file__).parent / "manifests"
 
 def manifests(lab: Lab) -> str:
     """All manifests as one YAML stream, with the lab's images, addresses and paths in place of ${NAMES}."""
-    paths = [{"node": node.name, "paths": [str(node.folder / "volumes")]} for node in lab.nodes()]
     values = {
         "COREDNS_IMAGE": images.COREDNS,
-        "LOCAL_PATH_IMAGE": images.LOCAL_PATH,
         "METRICS_SERVER_IMAGE": images.METRICS_SERVER,
-        "TOOLS_IMAGE": images.TOOLS,
         "DNS_ADDRESS": network.DNS_ADDRESS,
-        "NODE_PATHS": json.dumps(paths),
+        "VOLUMES_IMAGE": images.VOLUMES,
+        "VOLUMES": str(lab.folder / "volumes"),
     }
     text = "\n---\n".join(path.read_text() for path in sorted(MANIFESTS.glob("*.yaml")))
     return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)

@@ -33,7 +33,7 @@ AGNHOST = "localhost/agnhost:1"
 TOOLS = "localhost/tools:1"
 CRANE = f"localhost/crane:{pins.CRANE}"
 KWOK = f"localhost/kwok:{pins.KWOK}"
-LOCAL_PATH = f"localhost/local-path-provisioner:{pins.LOCAL_PATH}"
+VOLUMES = "localhost/volumes:1"
 METRICS_SERVER = f"localhost/metrics-server:{pins.METRICS_SERVER}"
 SYNCER = "localhost/vcp-syncer:dev"
 
@@ -60,7 +60,7 @@ def archives(binaries: dict[str, Path]) -> list[Archive]:
     made = [
         Archive("pause", pins.fingerprint(PAUSE_C), _pause),
         _of_binary(binaries, "coredns", COREDNS),
-        _of_binary(binaries, "local-path-provisioner", LOCAL_PATH),
+        _of_binary(binaries, "volumes", VOLUMES),
         Archive("tools", pins.fingerprint(repr(TOOLS_PACKAGES), pins.DEBIAN_SUITE), _tools),
         Archive("kube", _folder_key(binaries, "kube"), lambda scratch: _kube(binaries["kube"], scratch)),
         Archive("etcd", _folder_key(binaries, "etcd"), lambda scratch: _etcd(binaries, scratch)),

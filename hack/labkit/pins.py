@@ -59,7 +59,7 @@ SOURCES_TABLE = (
             "kube": ".",
             "agnhost": "k8s.io/kubernetes/test/images/agnhost",
             "kwok": "sigs.k8s.io/kwok/cmd/kwok",
-            "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+            "volumes": "./volumes",
             "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
         },
         tags="providerless",
@@ -101,7 +101,6 @@ ETCD = version("etcd", "go.etcd.io/etcd/server/v3")
 COREDNS = version("coredns", "github.com/coredns/coredns")
 CRANE = version("crane", "github.com/google/go-containerregistry")
 KWOK = version("kube", "sigs.k8s.io/kwok")
-LOCAL_PATH = version("kube", "github.com/rancher/local-path-provisioner")
 METRICS_SERVER = version("kube", "sigs.k8s.io/metrics-server")
 
 

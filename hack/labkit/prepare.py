@@ -32,8 +32,8 @@ def prepare(lab: Lab, binaries: dict[str, Path], seed: Path) -> None:
     _connect(lab, nodes)
     _certify(lab, nodes)
     write(lab.vcp_config, yaml.safe_dump({"spec": {"images": TENANT_IMAGES}}))
+    (lab.folder / "volumes").mkdir(parents=True, exist_ok=True)
     for node in nodes:
-        (node.folder / "volumes").mkdir(parents=True, exist_ok=True)
         if not node.store.exists():
             store.clone(seed, node.store)
         for name, content in NodeAgents(node, binaries).files().items():

@@ -68,17 +68,17 @@ def test_a_namespace_of_somebody_else_is_refused_until_it_is_named(vcp: Vcp, nam
 
 def test_a_host_without_a_default_class_is_told_what_to_pass(vcp: Vcp, lab: LabUser) -> None:
     before, name = seen.namespaces(lab), new_name()
-    lab.kubectl("annotate", "storageclass", "local-path", f"{DEFAULT_CLASS}-")
+    lab.kubectl("annotate", "storageclass", "local", f"{DEFAULT_CLASS}-")
     try:
         refused = vcp.run("create", name, expect=4)
     finally:
-        lab.kubectl("annotate", "storageclass", "local-path", f"{DEFAULT_CLASS}=true")
+        lab.kubectl("annotate", "storageclass", "local", f"{DEFAULT_CLASS}=true")
     assert "no default StorageClass" in refused.stderr
     assert "storage.class" in refused.stderr
     assert "--ephemeral" in refused.stderr
     unknown = vcp.run("create", name, "--set", "storage.class=gold", expect=4)
     assert "no StorageClass 'gold'" in unknown.stderr
-    assert "local-path" in unknown.stderr
+    assert "there: local" in unknown.stderr
     assert seen.namespaces(lab) <= before
 
 
