@@ -30,6 +30,9 @@ def test_a_tenant_is_usable_by_the_written_kubeconfig(vcp: Vcp, name: str, distr
     assert set(namespaces) == {
         f"namespace/{n}" for n in ("default", "kube-node-lease", "kube-public", "kube-system")
     }
+    # What an API server writes after it has begun to answer.
+    tenant.kubectl("get", "clusterroles", "cluster-admin", "admin", "edit", "view", "system:discovery")
+    tenant.kubectl("get", "priorityclasses", "system-cluster-critical", "system-node-critical")
     assert oct(vcp.kubeconfig.stat().st_mode & 0o777) == "0o600"
 
 
