@@ -43,7 +43,7 @@ async def test_create_makes_a_tenant_and_again_changes_nothing(
     assert (result.code, result.out) == (0, "tenant/a\n"), result.err
     assert "replicas: 1 -> 2" in result.err
     steps = [line.split()[0] for line in result.err.partition("STEP")[2].splitlines()[1:]]
-    assert {"plan", "components", "API", "tenant", "control", "context", "all"} <= set(steps)
+    assert {"plan", "etcd", "API", "tenant", "control", "context", "all"} <= set(steps)
     result = await cli("delete", "a", "--yes")
     assert result.code == 0
     assert not [key for key in api.objects if key.namespace.startswith("vcp-")]

@@ -112,7 +112,7 @@ async def test_an_interrupted_start_deletes_what_there_is(api: FakeApi, cli: Hos
     api.admission.append(lambda key, obj: obj.get("spec", {}).setdefault("clusterIP", "127.0.0.1"))
     async with started(cli, *RUN, "--", "true") as process:
         assert process.stderr
-        while b"components:" not in await process.stderr.readline():
+        while b"etcd and API:" not in await process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()

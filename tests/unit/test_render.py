@@ -52,7 +52,7 @@ every_spec = pytest.mark.parametrize("text", SPECS.values(), ids=SPECS.keys())
 
 def test_steps_come_in_the_order_of_their_needs() -> None:
     steps = render.render(load("name: a"), material("name: a"), FACTS)
-    names = ["namespaces", "foundation", "secrets", "components", "dns"]
+    names = ["namespaces", "foundation", "secrets", "etcd and API", "syncer and DNS"]
     assert [step.name for step in steps] == names
     assert render.render_access(load("name: a"), FACTS) == steps[:2]
 

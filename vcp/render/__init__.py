@@ -85,8 +85,8 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     return (
         *render_access(spec, facts),
         Step("secrets", tuple(secrets)),
-        Step("components", (*members, *servers, *syncers)),
-        Step("dns", tuple(resolvers)),
+        Step("etcd and API", (*members, *servers)),
+        Step("syncer and DNS", (*syncers, *resolvers)),
     )
 
 
