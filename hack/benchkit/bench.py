@@ -59,6 +59,8 @@ class Bench:
     tenants: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
     fakes: list[str] = field(default_factory=list)
+    keep: Callable[[Mapping[str, Mapping[str, Any]]], None] = field(default=lambda _: None)
+    """Takes what is measured so far, by measurement, so that it is there whatever happens to the rest."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -76,10 +78,12 @@ class Bench:
             self.fakes += nodes.add_fake(self.cluster, wanted - len(self.fakes))
 
     async def have_tenants(self, count: int) -> list[str]:
+        """So many, and no other: those that only stand beside take CPU, too."""
+        await asyncio.gather(*(self.delete(name) for name in self.tenants[count:]))
         while len(self.tenants) < count:
             missing = min(count - len(self.tenants), 5)
             await asyncio.gather(*(self.create() for _ in range(missing)))
-        return self.tenants[:count]
+        return list(self.tenants)
 
     async def have_namespaces(self, count: int) -> list[str]:
         """Namespaces of the host with their default service account."""
@@ -202,7 +206,8 @@ class Bench:
 
     async def clean(self) -> None:
         """Removes all that the bench made."""
-        for name in self.namespaces:
+        namespaces, self.namespaces = self.namespaces, []
+        for name in namespaces:
             with contextlib.suppress(errors.NotFoundError):
                 await self.host.delete(apis.NAMESPACES, "", name)
         outcomes = await asyncio.gather(
@@ -211,11 +216,12 @@ class Bench:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 say(f"  not removed: {outcome}")
-        for name in self.namespaces:
+        for name in namespaces:
             with contextlib.suppress(TimeoutError):
                 await until(functools.partial(_absent, self.host, apis.NAMESPACES, "", name), _EMPTYING)
-        if self.fakes:
-            nodes.remove_fake(self.cluster, self.fakes)
+        fakes, self.fakes = self.fakes, []
+        if fakes:
+            nodes.remove_fake(self.cluster, fakes)
 
 
 @contextlib.asynccontextmanager
@@ -279,4 +285,6 @@ def machine(cluster: Cluster) -> dict[str, Any]:
 
 def written(path: Path, data: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1) + "\n")
+    partly = path.with_suffix(".tmp")
+    partly.write_text(json.dumps(data, indent=1) + "\n")
+    partly.replace(path)  # whoever is killed meanwhile leaves the old file or the new one
