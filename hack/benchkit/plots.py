@@ -112,7 +112,7 @@ def _flames(axes: Any, one: Results) -> None:
         name = stacks.package(frame)
         axes.barh(level, width, 0.95, left, color=colours.get(name, "0.85"), edgecolor="white", linewidth=0.3)
         if width >= samples * _NAMED:
-            shown = frame.split(" (")[0][-round(width / samples * 200) :]
+            shown = frame.split(" (")[0][-round(width / samples * 260) :]
             axes.text(left + width / 2, level, shown, fontsize=5, ha="center", va="center", clip_on=True)
     for name, colour in list(colours.items())[: palette.N]:
         axes.barh(0, 0, color=colour, label=name)

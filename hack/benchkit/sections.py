@@ -216,7 +216,7 @@ def _profile(one: Results) -> Iterator[str]:
     yield (
         f"## Profile\n\nOf the syncer, by py-spy, {one['per_second']} samples a second, while one tenant "
         f"made and deleted {one['pods']} pods. Shares of the samples in which it worked; a call into C (TLS, "
-        "JSON) counts for the Python function that made it.\n"
+        "JSON, a system call) counts for the Python function that made it, and so does waiting for a CPU.\n"
     )
     for part in PARTS:
         found = one[part]
