@@ -33,6 +33,7 @@ _QUIET = 0.25  # CPUs that the lab may still use when the next part starts
 _EMPTYING = 180.0  # seconds for a namespace full of pods
 _PAUSE = 0.05
 _COMMAND = 240.0  # seconds for a `vcp` command, on a machine that does other things too
+_DELETION = 300.0  # seconds until the ten thousand pods of a tenant are gone
 
 
 def say(text: str) -> None:
@@ -132,7 +133,8 @@ class Bench:
         """`vcp delete`; returns the seconds until the namespaces are gone."""
         began = time.monotonic()
         arguments = ("delete", name, "--yes", "--ignore-not-found", "--unprotect")
-        async with asyncio.timeout(_COMMAND), self._vcp(*arguments) as process:
+        limit = f"--timeout={_DELETION:.0f}s"
+        async with asyncio.timeout(_DELETION + 30), self._vcp(*arguments, limit) as process:
             _, said = await process.communicate()
             if process.returncode:
                 raise RuntimeError(f"vcp delete {name} failed:\n{said.decode()}")
@@ -216,6 +218,7 @@ class Bench:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 say(f"  not removed: {outcome}")
+        self.tenants.clear()
         for name in namespaces:
             with contextlib.suppress(TimeoutError):
                 await until(functools.partial(_absent, self.host, apis.NAMESPACES, "", name), _EMPTYING)

@@ -136,6 +136,7 @@ async def _measured(
             except Exception as error:  # what the others measure is worth having
                 failed.append(name)
                 say(f"✗ {name} ({time.monotonic() - began:.0f} s): {type(error).__name__} {error}")
+                await made.clean()  # so that the next finds nothing that is half done
                 continue
             made.keep(found)
             done |= found.keys()
