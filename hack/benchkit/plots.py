@@ -76,6 +76,7 @@ def _cpu(axes: Any, one: Results) -> None:
         axes.bar(labels, heights, bottom=bottoms, label=name, width=0.6, color=palette(number))
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     axes.set(ylabel="CPU seconds per 1,000 creates", xlabel="pods x tenants")
+    axes.tick_params(axis="x", labelsize=10 if len(bars) < 7 else 6)
     axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
