@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from benchkit import exposition, processes, timings
+from benchkit import crowded, exposition, processes, timings
 from benchkit.exposition import Sample
 from benchkit.generator import piped
 from benchkit.load import Target
@@ -66,6 +66,10 @@ class Bench:
     @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
 
     def environment(self) -> dict[str, str]:
         return os.environ | self.cluster.environment() | {"KUBECONFIG": str(self.kubeconfig)}
@@ -119,7 +123,7 @@ class Bench:
         name = f"b-{secrets.token_hex(3)}"
         self.tenants.append(name)
         began, usable, said = time.monotonic(), 0.0, list[str]()
-        arguments = ("create", name, "--distro", "k8s", "--ephemeral", "--timings")
+        arguments = ("create", name, "-f", str(self.spec), "--distro", "k8s", "--ephemeral", "--timings")
         async with asyncio.timeout(_COMMAND), self._vcp(*arguments) as process:
             async for raw in piped(process.stderr):
                 said.append(line := raw.decode().rstrip())
@@ -233,6 +237,7 @@ async def prepared(cluster: Cluster, folder: Path) -> AsyncIterator[Bench]:
     shutil.copy(cluster.lab.kubeconfig, folder / "kubeconfig")
     async with Client(kubeconfigs.find(str(folder / "kubeconfig"), HOST), timeout=60) as host:
         bench = Bench(cluster, folder, host)
+        written(bench.spec, crowded.spec())
         try:
             yield bench
         finally:
