@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from benchkit import exposition, processes, timings
+from benchkit import crowded, exposition, processes, timings
 from benchkit.exposition import Sample
 from benchkit.generator import piped
 from benchkit.load import Target
@@ -33,6 +33,7 @@ _QUIET = 0.25  # CPUs that the lab may still use when the next part starts
 _EMPTYING = 180.0  # seconds for a namespace full of pods
 _PAUSE = 0.05
 _COMMAND = 240.0  # seconds for a `vcp` command, on a machine that does other things too
+_DELETION = 300.0  # seconds until the ten thousand pods of a tenant are gone
 
 
 def say(text: str) -> None:
@@ -59,10 +60,16 @@ class Bench:
     tenants: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
     fakes: list[str] = field(default_factory=list)
+    keep: Callable[[Mapping[str, Mapping[str, Any]]], None] = field(default=lambda _: None)
+    """Takes what is measured so far, by measurement, so that it is there whatever happens to the rest."""
 
     @property
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
 
     def environment(self) -> dict[str, str]:
         return os.environ | self.cluster.environment() | {"KUBECONFIG": str(self.kubeconfig)}
@@ -76,10 +83,12 @@ class Bench:
             self.fakes += nodes.add_fake(self.cluster, wanted - len(self.fakes))
 
     async def have_tenants(self, count: int) -> list[str]:
+        """So many, and no other: those that only stand beside take CPU, too."""
+        await asyncio.gather(*(self.delete(name) for name in self.tenants[count:]))
         while len(self.tenants) < count:
             missing = min(count - len(self.tenants), 5)
             await asyncio.gather(*(self.create() for _ in range(missing)))
-        return self.tenants[:count]
+        return list(self.tenants)
 
     async def have_namespaces(self, count: int) -> list[str]:
         """Namespaces of the host with their default service account."""
@@ -114,7 +123,7 @@ class Bench:
         name = f"b-{secrets.token_hex(3)}"
         self.tenants.append(name)
         began, usable, said = time.monotonic(), 0.0, list[str]()
-        arguments = ("create", name, "--distro", "k8s", "--ephemeral", "--timings")
+        arguments = ("create", name, "-f", str(self.spec), "--distro", "k8s", "--ephemeral", "--timings")
         async with asyncio.timeout(_COMMAND), self._vcp(*arguments) as process:
             async for raw in piped(process.stderr):
                 said.append(line := raw.decode().rstrip())
@@ -128,7 +137,8 @@ class Bench:
         """`vcp delete`; returns the seconds until the namespaces are gone."""
         began = time.monotonic()
         arguments = ("delete", name, "--yes", "--ignore-not-found", "--unprotect")
-        async with asyncio.timeout(_COMMAND), self._vcp(*arguments) as process:
+        limit = f"--timeout={_DELETION:.0f}s"
+        async with asyncio.timeout(_DELETION + 30), self._vcp(*arguments, limit) as process:
             _, said = await process.communicate()
             if process.returncode:
                 raise RuntimeError(f"vcp delete {name} failed:\n{said.decode()}")
@@ -202,7 +212,8 @@ class Bench:
 
     async def clean(self) -> None:
         """Removes all that the bench made."""
-        for name in self.namespaces:
+        namespaces, self.namespaces = self.namespaces, []
+        for name in namespaces:
             with contextlib.suppress(errors.NotFoundError):
                 await self.host.delete(apis.NAMESPACES, "", name)
         outcomes = await asyncio.gather(
@@ -211,11 +222,13 @@ class Bench:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 say(f"  not removed: {outcome}")
-        for name in self.namespaces:
+        self.tenants.clear()
+        for name in namespaces:
             with contextlib.suppress(TimeoutError):
                 await until(functools.partial(_absent, self.host, apis.NAMESPACES, "", name), _EMPTYING)
-        if self.fakes:
-            nodes.remove_fake(self.cluster, self.fakes)
+        fakes, self.fakes = self.fakes, []
+        if fakes:
+            nodes.remove_fake(self.cluster, fakes)
 
 
 @contextlib.asynccontextmanager
@@ -224,6 +237,7 @@ async def prepared(cluster: Cluster, folder: Path) -> AsyncIterator[Bench]:
     shutil.copy(cluster.lab.kubeconfig, folder / "kubeconfig")
     async with Client(kubeconfigs.find(str(folder / "kubeconfig"), HOST), timeout=60) as host:
         bench = Bench(cluster, folder, host)
+        written(bench.spec, crowded.spec())
         try:
             yield bench
         finally:
@@ -279,4 +293,6 @@ def machine(cluster: Cluster) -> dict[str, Any]:
 
 def written(path: Path, data: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1) + "\n")
+    partly = path.with_suffix(".tmp")
+    partly.write_text(json.dumps(data, indent=1) + "\n")
+    partly.replace(path)  # whoever is killed meanwhile leaves the old file or the new one

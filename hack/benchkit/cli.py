@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import msgspec
 
 from benchkit import bench, report
 from benchkit.bench import Bench, say
-from benchkit.measures import Size, creates, fairness, filling, latency, smoke, streams, throughput
+from benchkit.measures import Size, creates, fairness, filling, latency, profile, smoke, streams, throughput
 from labkit import lab, network
 from labkit.cluster import Cluster
 from labkit.lab import Lab
@@ -27,16 +28,20 @@ ROOT = Path(__file__).parents[2]
 RESULTS = "results.json"
 Measure = Callable[[Bench, Size], Awaitable[dict[str, Any]]]
 Keep = Callable[[dict[str, Any]], None]
+# In this order, so that short time is missed by the largest cells of throughput, and by nothing else.
 MEASURES: Mapping[str, Measure] = {
     "create": creates.measure,
     "latency": latency.measure,
-    "throughput": throughput.measure,
+    "streams": streams.measure,
     "fairness": fairness.measure,
     "memory": filling.memory,
     "restart": filling.restart,
-    "streams": streams.measure,
+    "profile": profile.measure,
+    "throughput": throughput.measure,
     "smoke": smoke.measure,
 }
+_NOT_IN_ALL = ("profile", "smoke")
+_REMOVING = 0.04  # of the time, left for removing what was made
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,12 +49,13 @@ MEASURES: Mapping[str, Measure] = {
 @click.option("--tenants", type=click.IntRange(1, 40), help="Tenants at once.")
 @click.option("--pods", type=click.IntRange(4, 20_000), help="Pods, or streams, in all.")
 @click.option("--repeat", type=click.IntRange(1, 20), help="Times that direct and tenant take turns.")
-@click.option("--full", is_flag=True, help="The whole matrix, for hours, in place of minutes.")
+@click.option("--full", is_flag=True, help="The whole matrix, in three quarters of an hour.")
+@click.option("--profile", "sampled", is_flag=True, help="Sample the syncer, too.  [default with --full]")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "docs" / "bench", help="Results.")
 @click.option("--compare", type=click.Path(path_type=Path, exists=True), help="Earlier results.json.")
 @click.option("--record", is_flag=True, help="smoke: make what is measured the budget.")
 @click.option(
-    "--minutes", type=click.IntRange(1, 600), help="Most that it may take.  [default: 15; full: 300]"
+    "--minutes", type=click.IntRange(1, 600), help="Most that it may take.  [default: 15; full: 45]"
 )
 def command(
     what: tuple[str, ...],
@@ -57,6 +63,7 @@ def command(
     pods: int | None,
     repeat: int | None,
     full: bool,
+    sampled: bool,
     out: Path,
     compare: Path | None,
     record: bool,
@@ -65,11 +72,12 @@ def command(
     """Measure WHAT on the lab that VCP_LAB names, direct use and tenants in one run, and write the report.
 
     `all` measures everything but the smoke counts, in a quarter of an hour; what finds no time is left out.
+    `profile` samples the syncer's process while pods are made and deleted.
     `report` only writes the report of the results that are there. `smoke` compares counts with the recorded
     budget, and fails if one exceeds it.
     """
     size = Size(tenants, pods, repeat, full)
-    seconds = 60.0 * (minutes or (300 if full else 15))
+    seconds = 60.0 * (minutes or (45 if full else 15))
     if "smoke" in what:
         found: dict[str, Any] = {}
         if not measured(["smoke"], size, seconds, found.update):
@@ -83,7 +91,8 @@ def command(
     complete = True
     old = read(compare) if compare else None  # first: it may be what is about to be written
     if what != ("report",):
-        wanted = [one for one in MEASURES if one != "smoke" and ("all" in what or one in what)]
+        named = {*what, *(("profile",) if sampled or (full and "all" in what) else ())}
+        wanted = [one for one in MEASURES if one in named or ("all" in what and one not in _NOT_IN_ALL)]
         complete = measured(wanted, size, seconds, functools.partial(keep, out / RESULTS))
     if (out / RESULTS).exists():
         report.write(out, read(out / RESULTS), old)
@@ -96,13 +105,19 @@ def measured(wanted: Sequence[str], size: Size, seconds: float, keep: Keep) -> b
     cluster = Cluster(Lab(os.environ.get("VCP_LAB", lab.DEFAULT_NAME)))
     cluster.require_up()
     with tempfile.TemporaryDirectory(prefix="vcp-bench-") as folder, network.entered(cluster.lab.namespace):
-        return asyncio.run(_measured(cluster, Path(folder), wanted, size, seconds, keep))
+        try:
+            return asyncio.run(_measured(cluster, Path(folder), wanted, size, seconds, keep))
+        except asyncio.CancelledError:  # by SIGTERM
+            return False
 
 
 async def _measured(
     cluster: Cluster, folder: Path, wanted: Sequence[str], size: Size, seconds: float, keep: Keep
 ) -> bool:
-    end, failed, done = time.monotonic() + seconds, [], set[str]()
+    loop = asyncio.get_running_loop()
+    if task := asyncio.current_task():
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    end, failed, done = loop.time() + seconds * (1 - _REMOVING), [], set[str]()
     async with bench.prepared(cluster, folder) as made:
         for name in wanted:
             if name in done:
@@ -114,24 +129,30 @@ async def _measured(
                 "commit": _commit(),
                 "machine": bench.machine(cluster),
             }
+            made.keep = functools.partial(_kept, keep, about)
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - began):
+                async with asyncio.timeout_at(end):
                     found = await _one(made, name, wanted, size)
             except Exception as error:  # what the others measure is worth having
                 failed.append(name)
                 say(f"✗ {name} ({time.monotonic() - began:.0f} s): {type(error).__name__} {error}")
+                await made.clean()  # so that the next finds nothing that is half done
                 continue
-            keep({part: {**about, **result} for part, result in found.items()})
+            made.keep(found)
             done |= found.keys()
             say(f"✓ {' and '.join(found)} ({time.monotonic() - began:.0f} s)")
     return not failed
 
 
-async def _one(made: Bench, name: str, wanted: Sequence[str], size: Size) -> dict[str, dict[str, Any]]:
+async def _one(made: Bench, name: str, wanted: Sequence[str], size: Size) -> Mapping[str, Mapping[str, Any]]:
     """Results by measurement: memory and restart share a filled tenant."""
     if name == "memory" and "restart" in wanted:
         return await filling.both(made, size)
     return {name: await MEASURES[name](made, size)}
+
+
+def _kept(keep: Keep, about: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> None:
+    keep({name: {**about, **result} for name, result in found.items()})
 
 
 def keep(path: Path, results: dict[str, Any]) -> None:

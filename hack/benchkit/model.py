@@ -13,9 +13,9 @@ _GIB = 1 << 30
 
 
 class Slopes(NamedTuple):
-    """Bytes and CPUs of an idle tenant, and its bytes without what it maps from files, which tenants on one
-    node share; bytes per pod, and CPU seconds per pod made and deleted, of the tenants' components and of the
-    host's."""
+    """Bytes (working set) and CPUs of an idle tenant, and its bytes without what it maps from files, which
+    tenants on one node share; bytes per pod, and CPU seconds per pod made and deleted, of the tenants'
+    components and of the host's."""
 
     tenant_memory: float
     tenant_private: float
@@ -63,7 +63,7 @@ def slopes(results: Mapping[str, Any]) -> Slopes | None:
             for name, seconds in run[part]["cpu"].items():
                 spent[name] = spent.get(name, 0.0) + seconds / 1000 / len(runs)
     return Slopes(
-        tenant_memory=sum(idle["memory"].values()),
+        tenant_memory=sum(idle.get("working", idle["memory"]).values()),
         tenant_private=sum(idle["private"].values()),
         tenant_cpus=sum(idle["cpus"].values()),
         pod_memory=sum(max(0.0, slope) for name, slope in per_pod.items() if of_tenants(name)),

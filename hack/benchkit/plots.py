@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchkit import model
+from benchkit import model, stacks
 from benchkit.bench import say
 from benchkit.tables import FOREIGN, cpu
 
 Results = Mapping[str, Any]
 _ARMS = {"direct": "#4878a8", "tenant": "#d1743c"}
 _MIB = 1 << 20
+_NAMED = 0.03  # of the width, that a box of the flame graph needs to have its name written
 
 
 def draw(folder: Path, results: Results) -> list[str]:
@@ -28,8 +29,8 @@ def draw(folder: Path, results: Results) -> list[str]:
         if measurement not in results:
             continue
         figure, axes = pyplot.subplots(figsize=(7.5, 3.6), layout="constrained")
+        axes.grid(alpha=0.0 if name == "profile" else 0.3)
         paint(axes, results[measurement])
-        axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         # No date in the file: the same numbers make the same picture.
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
@@ -75,6 +76,7 @@ def _cpu(axes: Any, one: Results) -> None:
         axes.bar(labels, heights, bottom=bottoms, label=name, width=0.6, color=palette(number))
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     axes.set(ylabel="CPU seconds per 1,000 creates", xlabel="pods x tenants")
+    axes.tick_params(axis="x", labelsize=10 if len(bars) < 7 else 6)
     axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
@@ -98,10 +100,32 @@ def _memory(axes: Any, one: Results) -> None:
     axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
+def _flames(axes: Any, one: Results) -> None:
+    """Creates only; the outermost frame at the bottom, widths by samples, one colour per package."""
+    import matplotlib  # noqa: PLC0415
+
+    found = one["creates"]
+    samples = found["samples"] or 1
+    axes.figure.set_size_inches(14, 1 + 0.2 * stacks.depth(found["tree"]))
+    palette = matplotlib.colormaps["Pastel1"]
+    colours = {name: palette(number % palette.N) for number, (name, _) in enumerate(found["packages"])}
+    for frame, level, left, width in stacks.flattened(found["tree"]):
+        name = stacks.package(frame)
+        axes.barh(level, width, 0.95, left, color=colours.get(name, "0.85"), edgecolor="white", linewidth=0.3)
+        if width >= samples * _NAMED:
+            shown = frame.split(" (")[0][-round(width / samples * 260) :]
+            axes.text(left + width / 2, level, shown, fontsize=5, ha="center", va="center", clip_on=True)
+    for name, colour in list(colours.items())[: palette.N]:
+        axes.barh(0, 0, color=colour, label=name)
+    axes.set(yticks=[], xlabel="samples", xlim=(0, samples), title="The syncer while pods are made")
+    axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
+
+
 _PICTURES: Mapping[str, tuple[str, Callable[[Any, Results], None]]] = {
     "latency": ("latency", _latency),
     "throughput-curve": ("throughput", _curves),
     "throughput-cpu": ("throughput", _cpu),
     "fairness": ("fairness", _fairness),
     "memory": ("memory", _memory),
+    "profile": ("profile", _flames),
 }

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _POD = re.compile(r"/pod([0-9a-f-]{36})/")
+_CGROUP = re.compile(r"^(?:\d+:(?:[^:]*,)?memory(?:,[^:]*)?|0:):/(.*)$", re.MULTILINE)
+_CGROUPS = Path("/sys/fs/cgroup")
 _KIB = 1024
 # What a program is called in the reports, inside a tenant's pods.
 _NAMES = {
@@ -27,7 +29,7 @@ _NAMES = {
 
 class Process(NamedTuple):
     """`cpu` in seconds; memory in bytes, `private` without what is mapped from files; `pod` is a uid or
-    empty."""
+    empty; `cgroup` is where its memory is accounted."""
 
     pid: int
     program: str
@@ -35,6 +37,7 @@ class Process(NamedTuple):
     cpu: float
     memory: int
     private: int
+    cgroup: str = ""
 
 
 class Usage(NamedTuple):
@@ -46,13 +49,15 @@ class Usage(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Everything at one moment. `busy` is all CPU seconds that the machine has spent, whoever did."""
+    """Everything at one moment. `busy` is all CPU seconds that the machine has spent, whoever did; `working`
+    the working set of each component of tenants in bytes, as their containers' cgroups account it."""
 
     components: Mapping[str, Usage]
     cpu_by_pid: Mapping[int, float]
     component_of: Mapping[int, str]
     busy: float
     own: float
+    working: Mapping[str, int] = {}
 
 
 def processes(lab: str) -> list[Process]:
@@ -66,7 +71,7 @@ def snapshot(lab: str, daemons: Mapping[str, int | None], owners: Mapping[str, s
     """`daemons`: pids of the host's components by name; `owners`: tenant by pod uid."""
     names = {pid: name for name, pid in daemons.items() if pid}
     summed: dict[str, Usage] = defaultdict(Usage)
-    cpu, component_of = {}, {}
+    cpu, component_of, cgroups = {}, {}, dict[str, str]()
     for process in processes(lab):
         name = _component(process, names, owners)
         old = summed[name]
@@ -74,7 +79,12 @@ def snapshot(lab: str, daemons: Mapping[str, int | None], owners: Mapping[str, s
             old.cpu + process.cpu, old.memory + process.memory, old.private + process.private
         )
         cpu[process.pid], component_of[process.pid] = process.cpu, name
-    return Snapshot(summed, cpu, component_of, _busy(), sum(os.times()[:4]))
+        if process.pod in owners:
+            cgroups[process.cgroup] = name
+    working: dict[str, int] = defaultdict(int)
+    for cgroup, name in cgroups.items():
+        working[name] += working_set(_CGROUPS, cgroup)
+    return Snapshot(summed, cpu, component_of, _busy(), sum(os.times()[:4]), working)
 
 
 def spent(before: Snapshot, after: Snapshot) -> dict[str, float]:
@@ -91,6 +101,21 @@ def spent(before: Snapshot, after: Snapshot) -> dict[str, float]:
 def memory(snapshot: Snapshot) -> dict[str, int]:
     """Resident bytes by component."""
     return {name: usage.memory for name, usage in snapshot.components.items() if usage.memory}
+
+
+def working_set(root: Path, cgroup: str) -> int:
+    """Bytes that the kubelet counts, and `kubectl top` shows: all that is accounted but cached files that
+    nobody has used lately. `cgroup` is a path of version 1 or 2; 0 if it is gone."""
+    for folder, size, cache in (
+        (root / "memory" / cgroup, "memory.usage_in_bytes", "total_inactive_file"),
+        (root / cgroup, "memory.current", "inactive_file"),
+    ):
+        try:
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            return max(0, int((folder / size).read_text()) - int(stat[cache]))
+        except FileNotFoundError:
+            continue
+    return 0
 
 
 def pid_of(snapshot: Snapshot, component: str) -> int:
@@ -136,7 +161,7 @@ def _read(folder: Path, cgroup: str) -> Process | None:
         program = (folder / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
     except (OSError, ValueError):  # it ended meanwhile
         return None
-    pod = _POD.search(groups)
+    pod, own = _POD.search(groups), _CGROUP.search(groups)
     return Process(
         pid=int(folder.name),
         program=Path(program).name,
@@ -144,6 +169,7 @@ def _read(folder: Path, cgroup: str) -> Process | None:
         cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
         memory=_kib(status, "VmRSS"),
         private=_kib(status, "RssAnon"),
+        cgroup=own[1] if own else "",
     )
 
 

@@ -18,6 +18,8 @@ from benchkit.tables import (
     table,
 )
 
+_SHOWN = 0.005  # share of a package in the profile, below which it has no row
+
 
 def _create(one: Results) -> Iterator[str]:
     alone, together = one["alone"], one["together"]
@@ -35,13 +37,19 @@ def _create(one: Results) -> Iterator[str]:
     rows += [(name, took, together["steps"].get(name, "")) for name, took in alone["steps"].items()]
     yield table(rows)
     idle = one["idle"]
-    rows = [("an idle tenant's", "resident, MiB", "of that private, MiB", "CPUs")]
+    yield (
+        "The working set is what Kubernetes counts as a pod's memory, from its containers' cgroups; resident "
+        "counts for each process also the pages of files that others map, the programs first of all.\n"
+    )
+    sizes = [name for name in ("working", "memory", "private") if name in idle]
+    titles = {"working": "working set, MiB", "memory": "resident, MiB", "private": "of that private, MiB"}
+    rows = [("an idle tenant's", *(titles[name] for name in sizes), "CPUs")]
     rows += [
-        (name, mib(used), mib(idle["private"][name]), f"{idle['cpus'][name]:.3f}")
-        for name, used in sorted(idle["memory"].items())
+        (part, *(mib(idle[name][part]) for name in sizes), f"{idle['cpus'][part]:.3f}")
+        for part in sorted(idle["memory"])
     ]
-    totals = [sum(idle[key].values()) for key in ("memory", "private", "cpus")]
-    rows.append(("all", mib(totals[0]), mib(totals[1]), f"{totals[2]:.3f}"))
+    totals = [mib(sum(idle[name].values())) for name in sizes]
+    rows.append(("all", *totals, f"{sum(idle['cpus'].values()):.3f}"))
     yield table(rows)
 
 
@@ -87,6 +95,8 @@ def _throughput(one: Results) -> Iterator[str]:
         broken = sum(not run[part]["complete"] for arm in runs.values() for run in arm for part in PARTS)
         latencies.append((cell["pods"], cell["tenants"], *(f"{one.median:.2f}" for one in ready), broken))
     yield table(rows)
+    for cell in one.get("missing", ()):
+        yield f"Not measured: {cell['pods']} pods, {cell['tenants']} tenants ({cell['why']}).\n"
     yield "From create to Ready:\n"
     yield table(latencies)
     for cell in one["cells"]:
@@ -142,6 +152,16 @@ def _memory(one: Results) -> Iterator[str]:
         for name in names
     ]
     yield table(rows)
+    if not all("working" in point for point in points):
+        return
+    yield "The tenant's working set by its cgroups, MiB:\n"
+    rows = [("", *(f"{point['pods']} pods" for point in points))]
+    rows += [
+        (name, *(mib(point["working"].get(name, 0)) for point in points))
+        for name in sorted(points[-1]["working"])
+    ]
+    rows.append(("all", *(mib(sum(point["working"].values())) for point in points)))
+    yield table(rows)
 
 
 def _restart(one: Results) -> Iterator[str]:
@@ -192,6 +212,25 @@ def _streams(one: Results) -> Iterator[str]:
     )
 
 
+def _profile(one: Results) -> Iterator[str]:
+    yield (
+        f"## Profile\n\nOf the syncer, by py-spy, {one['per_second']} samples a second, while one tenant "
+        f"made and deleted {one['pods']} pods. Shares of the samples in which it worked; a call into C (TLS, "
+        "JSON, a system call) counts for the Python function that made it, and so does waiting for a CPU.\n"
+    )
+    for part in PARTS:
+        found = one[part]
+        of = found["samples"] or 1
+        samples = f"{found['samples']} samples at work, {found['waited']} of waiting threads"
+        yield f"{part.capitalize()}: {samples}.\n"
+        rows: list[Sequence[object]] = [("own time by function", "share")]
+        rows += [(f"`{name}`", f"{count / of:.1%}") for name, count in found["own"]]
+        yield table(rows)
+        rows = [("own time by package", "share")]
+        rows += [(name, f"{count / of:.1%}") for name, count in found["packages"] if count / of >= _SHOWN]
+        yield table(rows)
+
+
 SECTIONS: Mapping[str, Callable[[Results], Iterator[str]]] = {
     "create": _create,
     "latency": _latency,
@@ -200,4 +239,5 @@ SECTIONS: Mapping[str, Callable[[Results], Iterator[str]]] = {
     "memory": _memory,
     "restart": _restart,
     "streams": _streams,
+    "profile": _profile,
 }

@@ -17,11 +17,11 @@ _IDLE = 10.0  # seconds over which an idle tenant's CPU time is counted
 async def measure(bench: Bench, size: Size) -> dict[str, Any]:
     repeat = size.repeat or (5 if size.full else 3)
     alone = [await _round(bench, 1) for _ in range(repeat)]
-    together = [await _round(bench, size.tenants or _AT_ONCE) for _ in range(2 if size.full else 1)]
+    together = await _round(bench, size.tenants or _AT_ONCE)
     return {
         "repeat": repeat,
         "alone": _summary([one for each in alone for one in each]),
-        "together": {"tenants": len(together[0]), **_summary([one for each in together for one in each])},
+        "together": {"tenants": len(together), **_summary(together)},
         "idle": await _idle(bench),
     }
 
@@ -74,5 +74,6 @@ async def _idle(bench: Bench) -> dict[str, Any]:
     return {
         "memory": {part: used.memory for part, used in mine.items()},
         "private": {part: used.private for part, used in mine.items()},
+        "working": {part: after.working.get(part, 0) for part in mine},
         "cpus": {part: spent.get(part, 0.0) / _IDLE for part in mine},
     }

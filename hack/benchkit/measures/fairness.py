@@ -15,7 +15,7 @@ _DEADLINE = 180.0
 
 async def measure(bench: Bench, size: Size) -> dict[str, Any]:
     tenants = size.tenants or (10 if size.full else 4)
-    count = size.pods or (2500 if size.full else 600)
+    count = size.pods or (1250 if size.full else 600)
     await bench.have_fakes(count + _SMALL * tenants)
     names, spaces = await bench.have_tenants(tenants), await bench.have_namespaces(tenants)
     result: dict[str, Any] = {"greedy_pods": count, "small_pods": _SMALL, "small_tenants": tenants - 1}

@@ -18,7 +18,7 @@ from benchkit.measures.throughput import IN_FLIGHT
 from syncer.core import apis
 from syncer.core.objects import Obj
 
-_SLOWEST = 6.0  # pods per second
+_SLOWEST = 8.0  # pods per second
 _BACK = 90.0
 _MIB = 1 << 20
 _PROBE = 0.05
@@ -26,28 +26,26 @@ _PROBE = 0.05
 
 async def memory(bench: Bench, size: Size) -> dict[str, Any]:
     """Memory of each component at growing numbers of pods."""
-    filled, _ = await _filled(bench, size, kills=0)
-    return filled
+    return (await _filled(bench, size, kills=0))["memory"]
 
 
 async def restart(bench: Bench, size: Size) -> dict[str, Any]:
     """The syncer's return after SIGKILL, with all pods there."""
-    _, back = await _filled(bench, size, kills=_kills(size))
-    return back
+    return (await _filled(bench, size, kills=_kills(size)))["restart"]
 
 
 async def both(bench: Bench, size: Size) -> dict[str, dict[str, Any]]:
     """By the names of the two measurements; the tenant is filled once."""
-    filled, back = await _filled(bench, size, kills=_kills(size))
-    return {"memory": filled, "restart": back}
+    return await _filled(bench, size, kills=_kills(size))
 
 
 def _kills(size: Size) -> int:
     return size.repeat or (3 if size.full else 2)
 
 
-async def _filled(bench: Bench, size: Size, *, kills: int) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _filled(bench: Bench, size: Size, *, kills: int) -> dict[str, dict[str, Any]]:
     most = size.pods or (10_000 if size.full else 2000)
+    await bench.have_tenants(0)
     made = await bench.create()
     await bench.have_fakes(most)
     steps = [most // 4, most // 4, most // 2]
@@ -62,17 +60,26 @@ async def _filled(bench: Bench, size: Size, *, kills: int) -> tuple[dict[str, An
         total += len(generator.times(answer.seen.values(), "ready"))
         await bench.quiet()
         points.append(await _point(bench, made.name, total))
+        bench.keep({"memory": _memory(points)})
         if not answer.complete:
             break
-    runs = [await _killed(bench, made.name) for _ in range(kills)]
+    runs: list[dict[str, Any]] = []
+    for _ in range(kills):
+        runs.append(await _killed(bench, made.name))
+        bench.keep({"restart": _restarts(total, runs)})
     await bench.delete(made.name)
-    return _memory(points), {"pods": total, "repeat": len(runs), "runs": runs}
+    return {"memory": _memory(points), "restart": _restarts(total, runs)}
+
+
+def _restarts(pods: int, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"pods": pods, "repeat": len(runs), "runs": runs}
 
 
 async def _point(bench: Bench, tenant: str, count: int) -> dict[str, Any]:
     snapshot = await bench.snapshot([tenant])
     private = {name: usage.private for name, usage in snapshot.components.items()}
-    return {"pods": count, "memory": processes.memory(snapshot), "private": private}
+    memory = processes.memory(snapshot)
+    return {"pods": count, "memory": memory, "private": private, "working": dict(snapshot.working)}
 
 
 def _memory(points: list[dict[str, Any]]) -> dict[str, Any]:

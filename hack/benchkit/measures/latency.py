@@ -20,7 +20,7 @@ _SYNCER = "vcp_syncer_"
 
 
 async def measure(bench: Bench, size: Size) -> dict[str, Any]:
-    count = size.pods or (500 if size.full else 200)
+    count = size.pods or (300 if size.full else 200)
     await bench.have_fakes(count)
     (tenant,) = await bench.have_tenants(1)
     (namespace,) = await bench.have_namespaces(1)

@@ -3,8 +3,10 @@
 Direct use and tenants take turns; direct use spreads its pods over as many namespaces as there are tenants.
 """
 
+import asyncio
+import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchkit import generator, pods, processes, stats
 from benchkit.bench import Bench, say
@@ -12,29 +14,62 @@ from benchkit.load import Answer, Target
 from benchkit.measures import Size
 
 IN_FLIGHT = 32
-_SLOWEST = 6.0  # pods per second, below which a part is given up
-_CELLS = ((1000, 1, 2), (1250, 5, 1))  # pods, tenants, repeats
+SLOWEST = 8.0  # pods per second, below which a part is given up
+
+
+class Cell(NamedTuple):
+    pods: int
+    tenants: int
+    repeat: int
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which the cell is given up: some three times what it takes on two CPUs."""
+        return 120.0 + 15.0 * self.tenants + 0.2 * self.pods * self.repeat
+
+
+# The smallest first: where time is short, it is the largest that are not measured.
+_CELLS = (Cell(1000, 1, 2), Cell(1250, 5, 1))
 _FULL = (
-    (1250, 1, 3),
-    (2500, 1, 3),
-    (5000, 1, 2),
-    (10000, 1, 1),
-    *((1250, 5, 3), (2500, 5, 2), (5000, 5, 1)),
-    *((2500, 10, 2), (5000, 10, 1)),
-    (5000, 20, 1),
+    *(Cell(1250, 1, 2), Cell(2500, 1, 1)),
+    *(Cell(1250, 5, 1), Cell(1250, 10, 1), Cell(1250, 20, 1)),
+    Cell(5000, 1, 1),
 )
 
 
 async def measure(bench: Bench, size: Size) -> dict[str, Any]:
-    cells: Sequence[tuple[int, int, int]] = _FULL if size.full else _CELLS
+    """Each cell is kept as soon as it is measured, and with it what is still missing."""
+    cells, missing, wanted = list[dict[str, Any]](), list[dict[str, Any]](), list(_wanted(size))
+    for number, cell in enumerate(wanted):
+        if cells:
+            rest = [_missing(one) for one in wanted[number:]]
+            bench.keep({"throughput": {"cells": cells, "missing": missing + rest}})
+        try:
+            async with asyncio.timeout(cell.limit):
+                cells.append(await _measured(bench, cell))
+        except Exception as error:  # what the other cells measure is worth having
+            why = "no end in time" if isinstance(error, TimeoutError) else f"{type(error).__name__} {error}"
+            say(f"  ✗ {cell.pods} pods, {cell.tenants} tenants: {why}")
+            missing.append(_missing(cell, why))
+            await bench.clean()  # pods that are left would be in the way of the next
+    if not cells:
+        raise RuntimeError("no cell was measured")
+    return {"cells": cells, "missing": missing}
+
+
+def _wanted(size: Size) -> Sequence[Cell]:
+    cells = _FULL if size.full else _CELLS
     if size.pods or size.tenants:
-        cells = [(size.pods or 1250, size.tenants or 1, size.repeat or 2)]
-    elif size.repeat:
-        cells = [(count, tenants, size.repeat) for count, tenants, _ in cells]
-    return {"cells": [await _cell(bench, *cell) for cell in cells]}
+        return [Cell(size.pods or 1250, size.tenants or 1, size.repeat or 2)]
+    return [cell._replace(repeat=size.repeat or cell.repeat) for cell in cells]
 
 
-async def _cell(bench: Bench, count: int, tenants: int, repeat: int) -> dict[str, Any]:
+def _missing(cell: Cell, why: str = "no time") -> dict[str, Any]:
+    return {"pods": cell.pods, "tenants": cell.tenants, "why": why}
+
+
+async def _measured(bench: Bench, cell: Cell) -> dict[str, Any]:
+    count, tenants, repeat = cell
     await bench.have_fakes(count)
     names = await bench.have_tenants(tenants)
     share: dict[str, Any] = {"count": count // tenants, "in_flight": max(1, IN_FLIGHT // tenants)}
@@ -51,11 +86,11 @@ async def _cell(bench: Bench, count: int, tenants: int, repeat: int) -> dict[str
 async def run(bench: Bench, targets: Sequence[Target], tenants: Sequence[str]) -> dict[str, Any]:
     """Creates all pods, waits until they are ready, deletes them; counts what both parts cost."""
     count = sum(target.count for target in targets)
-    deadline = 30.0 + count / _SLOWEST
+    deadline = 30.0 + count / SLOWEST
     await bench.quiet()
     async with generator.running(targets) as load:
         start = await bench.snapshot(tenants)
-        made = await load.create(pods.fake(), deadline=deadline)
+        made = await load.create(pods.fake(), deadline=deadline, prefix=f"b{secrets.token_hex(2)}")
         full = await bench.snapshot(tenants)
         gone = await load.delete(deadline=deadline)
         end = await bench.snapshot(tenants)

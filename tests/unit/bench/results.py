@@ -52,12 +52,25 @@ def _measured() -> dict[str, dict[str, Any]]:
         "tenant_api_away": 0.1,
         "syncer_memory": 50 * MIB,
     }
+    sampled = {
+        "samples": 10,
+        "waited": 90,
+        "own": [("plan (syncer/core/pods/plan.py)", 7), ("main (syncer/__main__.py)", 3)],
+        "packages": [("syncer.core", 7), ("syncer", 3)],
+        "tree": {"main (syncer/__main__.py)": [10, {"plan (syncer/core/pods/plan.py)": [7, {}]}]},
+        "complete": True,
+    }
     return {
         "create": {
             "repeat": 3,
             "alone": {**created, "steps": {"API": 6.0}},
             "together": {"tenants": 5, **created, "steps": {"API": 9.0}},
-            "idle": {"memory": idle, "private": idle, "cpus": {"syncer": 0.01, "tenant API server": 0.02}},
+            "idle": {
+                "memory": idle,
+                "private": idle,
+                "working": idle,
+                "cpus": {"syncer": 0.01, "tenant API server": 0.02},
+            },
         },
         "latency": {
             "pods": 10,
@@ -68,7 +81,7 @@ def _measured() -> dict[str, dict[str, Any]]:
             "servers": {"syncer: wait in the queue": 0.0002},
             "values": {"direct": [0.02, 0.03], "tenant": [0.05, 0.06]},
         },
-        "throughput": {"cells": [_cell()]},
+        "throughput": {"cells": [_cell()], "missing": [{"pods": 5000, "tenants": 1, "why": "no time"}]},
         "fairness": {
             "greedy_pods": 100,
             "small_pods": 10,
@@ -77,7 +90,10 @@ def _measured() -> dict[str, dict[str, Any]]:
             "tenant": fair,
         },
         "memory": {
-            "points": [{"pods": pods, "memory": size} for pods, size in zip((0, 100), sizes, strict=True)],
+            "points": [
+                {"pods": pods, "memory": size, "working": size}
+                for pods, size in zip((0, 100), sizes, strict=True)
+            ],
             "per_pod": {"syncer": MIB / 100, "host etcd": 0.0},
         },
         "restart": {"pods": 100, "repeat": 1, "runs": [killed]},
@@ -88,6 +104,7 @@ def _measured() -> dict[str, dict[str, Any]]:
             "execs": execs,
             "bulk": {"direct": [100.0, 110.0], "tenant": [50.0, 60.0]},
         },
+        "profile": {"pods": 100, "per_second": 100, "creates": sampled, "deletes": sampled},
     }
 
 

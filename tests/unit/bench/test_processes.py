@@ -1,6 +1,7 @@
 """Whose a process is, and what it cost between two moments."""
 
 import os
+from pathlib import Path
 
 from benchkit import processes
 from benchkit.processes import Process, Snapshot, Usage
@@ -41,3 +42,21 @@ def test_a_process_knows_when_it_began_and_what_it_has_sent() -> None:
     assert processes.started(os.getpid()) > 0
     assert processes.received_and_sent(os.getpid()) >= 0
     assert processes.memory(Snapshot({"a": Usage(0.0, 5, 1), "b": Usage()}, {}, {}, 0.0, 0.0)) == {"a": 5}
+
+
+def test_a_working_set_is_all_but_the_cache_that_is_out_of_use(tmp_path: Path) -> None:
+    first, second = tmp_path / "memory" / "pod" / "a", tmp_path / "pod" / "b"
+    for folder, size, cache in (
+        (first, "memory.usage_in_bytes", "total_inactive_file"),
+        (second, "memory.current", "inactive_file"),
+    ):
+        folder.mkdir(parents=True)
+        (folder / size).write_text("1000\n")
+        (folder / "memory.stat").write_text(f"{cache} 300\nother 7\n")
+    assert [processes.working_set(tmp_path, name) for name in ("pod/a", "pod/b", "gone")] == [700, 700, 0]
+
+
+def test_the_cgroup_of_memory_is_found_in_both_versions() -> None:
+    first = "12:cpuset:/\n4:memory:/lab/pod/a\n1:name=systemd:/\n0::/"
+    found = [processes._CGROUP.search(text) for text in (first, "0::/lab/pod/b\n", "3:pids:/x\n")]
+    assert [match[1] if match else None for match in found] == ["lab/pod/a", "lab/pod/b", None]

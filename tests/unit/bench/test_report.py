@@ -34,8 +34,11 @@ def test_one_measurement_alone_makes_a_report(name: str) -> None:
 
 def test_the_whole_report_has_every_section_and_well_formed_tables() -> None:
     text = report.markdown(results(), [], results())
-    for title in ("Create", "Latency", "Throughput", "Fairness", "Memory", "Restart", "Streams", "The limit"):
+    for title in ("Create", "Latency", "Throughput", "Fairness", "Memory", "Restart", "Streams", "Profile"):
         assert f"## {title}\n" in text
+    assert "## The limit\n" in text
+    assert "Not measured: 5000 pods, 1 tenants (no time)." in text
+    assert "| `plan (syncer/core/pods/plan.py)` | 70.0% |" in text
     for block in text.split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, block
