@@ -34,8 +34,8 @@ ISOLATION = {
     "Role",
     "RoleBinding",
 }
-# CoreDNS asks an API that does not answer, or does not know it yet, ever less often. And what starts beside the
-# API server takes processor time from it.
+# CoreDNS asks an API that does not answer, or does not know it yet, ever less often. And what starts beside
+# the API server takes processor time from it.
 _AFTER_THE_API = {"syncer and DNS"}
 # The parts without which there is no API.
 _API = {"api", "etcd"}
