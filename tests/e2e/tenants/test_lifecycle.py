@@ -15,8 +15,8 @@ from .seen import METRICS
 
 # Steps of `vcp create`, as it names them; a crash after each of them is survived.
 STEPS = (
-    *("namespaces", "record", "foundation", "address", "secrets", "components", "API"),
-    *("dns", "tenant", "isolation", "control plane"),
+    *("namespaces", "record", "foundation", "address", "secrets", "etcd and API", "API"),
+    *("syncer and DNS", "tenant", "isolation", "control plane"),
 )
 
 
@@ -92,7 +92,7 @@ def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str, distro
 
 def test_a_create_that_died_is_deleted_without_a_trace(vcp: Vcp, name: str) -> None:
     before = settled(vcp.lab)
-    for step in ("record", "components"):
+    for step in ("record", "etcd and API"):
         process = vcp.start("create", name)
         assert process.stderr is not None
         assert any(line.startswith(f"{step}: ") for line in process.stderr)

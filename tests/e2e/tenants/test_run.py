@@ -88,7 +88,7 @@ def test_ctrl_c_while_it_starts_and_a_second_one(vcp: Vcp, run_name: str) -> Non
     for times in (1, 2):
         with vcp.start("run", *K8S, "--name", run_name, "--", "true") as running:
             assert running.stderr
-            while not running.stderr.readline().startswith("components:"):
+            while not running.stderr.readline().startswith("etcd and API:"):
                 assert running.poll() is None
             for _ in range(times):
                 running.send_signal(signal.SIGINT)
@@ -117,7 +117,7 @@ def test_what_a_killed_run_leaves_is_reaped_by_the_account_that_may_do_no_more(
     lab = vcp.lab
     with vcp.start("run", *K8S, "--name", run_name, "--ttl", "6s", "--", "true") as running:
         assert running.stderr
-        while not running.stderr.readline().startswith("components:"):
+        while not running.stderr.readline().startswith("etcd and API:"):
             assert running.poll() is None
         os.kill(running.pid, signal.SIGKILL)
     assert vcp.run("extend", run_name, "--ttl", "10s").stdout.startswith(f"tenant {run_name} expires at ")
