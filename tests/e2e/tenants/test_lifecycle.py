@@ -80,12 +80,7 @@ def test_no_acknowledged_write_is_lost_with_a_member_or_a_server(vcp: Vcp, name:
 @pytest.mark.parametrize("distro", DISTROS)
 def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str, distro: str) -> None:
     for step in STEPS:
-        process = vcp.start("create", name, "--ephemeral", "--distro", distro)
-        assert process.stderr is not None
-        seen = any(line.startswith(f"{step}: ") for line in process.stderr)
-        assert seen, f"create never named the step {step!r}"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _killed_after(step, vcp, "create", name, "--ephemeral", "--distro", distro)
     vcp.run("create", name)
     assert Tenant(vcp, name).kubectl("get", "namespace", "default").returncode == 0
 
@@ -93,13 +88,17 @@ def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str, distro
 def test_a_create_that_died_is_deleted_without_a_trace(vcp: Vcp, name: str) -> None:
     before = settled(vcp.lab)
     for step in ("record", "etcd and API"):
-        process = vcp.start("create", name)
-        assert process.stderr is not None
-        assert any(line.startswith(f"{step}: ") for line in process.stderr)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        _killed_after(step, vcp, "create", name)
         vcp.run("delete", name, "--yes")
         as_before(vcp.lab, before)
+
+
+def _killed_after(step: str, vcp: Vcp, *command: str) -> None:
+    with vcp.start(*command) as process:
+        assert process.stderr is not None
+        seen = any(line.startswith(f"{step}: ") for line in process.stderr)
+        assert seen, f"{command[0]} never named the step {step!r}"
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("distro", DISTROS)
