@@ -1,14 +1,13 @@
 """`python -m syncer`: the entry point of the syncer image."""
 
 import argparse
-import asyncio
 import resource
+import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from syncer import app, logs, settings
-from syncer.kube import auth, errors
+from syncer import logs, settings
 
 _FILES = 16384
 
@@ -24,11 +23,24 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         read = settings.load(arguments.settings)
-        logs.configure(read.log_level, read.log_format)
-        _allow_files(_FILES)
-        asyncio.run(_run(read, arguments.kubeconfig))
-    except (settings.SettingsError, errors.ConfigError) as error:
+    except settings.SettingsError as error:
         sys.exit(f"syncer: {error}")
+    logs.configure(read.log_level, read.log_format)
+    _allow_files(_FILES)
+    # Before the rest is imported, which takes the most of a start: a kubelet that asks now waits for the
+    # answer. Refused, it would ask again a second later.
+    listener = _listen(read.probe_port)
+    from syncer import app  # noqa: PLC0415
+
+    app.main(read, arguments.kubeconfig, listener)
+
+
+def _listen(port: int) -> socket.socket:
+    """On every address of both families, or of IPv4 where a pod has no other."""
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except OSError:
+        return socket.create_server(("", port))
 
 
 def _allow_files(wanted: int) -> None:
@@ -37,18 +49,6 @@ def _allow_files(wanted: int) -> None:
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-async def _run(read: settings.Settings, host: str) -> None:
-    stop = asyncio.Event()
-    app.stop_on_signals(stop)
-    if host:
-        from syncer.kube import kubeconfig  # noqa: PLC0415  in a pod nobody needs it
-
-        access = kubeconfig.find(host)
-    else:
-        access = auth.in_cluster()
-    await app.run(read, access, stop)
 
 
 if __name__ == "__main__":

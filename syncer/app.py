@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -45,8 +46,32 @@ def tenant_access(settings: Settings) -> auth.Access:
     )
 
 
-async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event) -> None:
-    """Returns after a graceful drain once `stop` is set."""
+def main(settings: Settings, kubeconfig: str, listener: socket.socket) -> None:
+    """Until it is told to stop by a signal. Without a kubeconfig the host is the cluster around it."""
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        await run(settings, _host(kubeconfig), listener, stop)
+
+    try:
+        asyncio.run(until_stopped())
+    except errors.ConfigError as error:
+        sys.exit(f"syncer: {error}")
+
+
+def _host(kubeconfig: str) -> auth.Access:
+    if not kubeconfig:
+        return auth.in_cluster()
+    from syncer.kube.kubeconfig import find  # noqa: PLC0415  in a pod nobody needs it
+
+    return find(kubeconfig)
+
+
+async def run(
+    settings: Settings, host_access: auth.Access, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    """Returns after a graceful drain once `stop` is set; probes are answered on `listener`."""
     async with (
         Client(tenant_access(settings), timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as tenant,
         Client(host_access, timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as host,
@@ -69,7 +94,7 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
         )
         manager = Manager(parts)
 
-        async with _serving(settings, manager, tenant, host, stop):
+        async with _serving(settings, manager, tenant, host, listener, stop):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
             await manager.run(stop)
     _log.info("stopped")
@@ -77,7 +102,12 @@ async def run(settings: Settings, host_access: auth.Access, stop: asyncio.Event)
 
 @contextlib.asynccontextmanager
 async def _serving(
-    settings: Settings, manager: Manager, tenant: Client, host: Client, stop: asyncio.Event
+    settings: Settings,
+    manager: Manager,
+    tenant: Client,
+    host: Client,
+    listener: socket.socket,
+    stop: asyncio.Event,
 ) -> AsyncIterator[None]:
     """All that the syncer answers, until the body ends."""
     pki, metrics, scope = Path(settings.pki), manager.metrics, manager.scope
@@ -96,7 +126,7 @@ async def _serving(
     hook = webhook.Webhook(host, current, served("webhook"))
     api = metricsapi.MetricsApi(scope, tenant, host, served("metrics-api"))
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(probes.serving(settings.probe_port, manager.lagging, exposition))
+        await stack.enter_async_context(probes.serving(listener, manager.listed, manager.lagging, exposition))
         await stack.enter_async_context(endpoint.serving(settings.kubelet_port, stop))
         await stack.enter_async_context(webhook.serving(settings.webhook_port, pki, hook))
         if settings.metrics_address:

@@ -66,6 +66,11 @@ class Manager:
             parts.wall,
         )
 
+    async def listed(self) -> None:
+        """Returns when every store has been complete once."""
+        for informer in self.informers:
+            await informer.listed.wait()
+
     @property
     def in_step(self) -> bool:
         """Whether every store is complete."""
@@ -112,8 +117,7 @@ class Manager:
     async def _lead(self) -> None:
         """Works whenever this replica leads, until the queue is closed."""
         closing = self.queue.closing
-        for informer in self.informers:
-            await _first(informer.listed.wait(), closing.wait())
+        await _first(self.listed(), closing.wait())
         leadership = self._parts.leadership
         while not closing.is_set():
             if leadership.held():
