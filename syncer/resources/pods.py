@@ -118,9 +118,11 @@ class Pods(Resource):
     def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
         """No host pod: not yet, or not any more. A pod that ran once never runs a second time."""
         key = key_of(tenant)
-        if lifecycle.was_on_host(tenant):
+        going = is_deleting(tenant)
+        # Bound by its own tenant, it waits for a kubelet even if the host never had it.
+        if lifecycle.was_on_host(tenant) or (going and tenant["spec"].get("nodeName")):
             return [*lifecycle.end_tenant(tenant, scope), *lifecycle.drop_tokens(key, scope)]
-        if is_deleting(tenant) or status.is_finished(tenant):
+        if going or status.is_finished(tenant):
             return lifecycle.drop_tokens(key, scope)
         if tenant["spec"].get("schedulingGates"):
             return []

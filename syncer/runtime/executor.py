@@ -119,7 +119,7 @@ class Executor:
         except errors.NotFoundError:
             self._forget(action.side, action.api, action.key, action.uid)
             return
-        if "deletionTimestamp" in answer.get("metadata", {}):
+        if _stays(answer.get("metadata", {})):
             self._store(action.side, action.api, answer)
         else:  # gone at once
             self._forget(action.side, action.api, action.key, action.uid)
@@ -220,3 +220,9 @@ class Executor:
     def _forget(self, side: Side, api: ApiResource, key: Key, uid: str) -> None:
         if store := self.stores[side].of(api):
             store.forget(key, uid)
+
+
+def _stays(metadata: Obj) -> bool:
+    """Whether the answer to a deletion is of an object that has time left, or somebody who holds it."""
+    waits = metadata.get("deletionGracePeriodSeconds") or metadata.get("finalizers")
+    return "deletionTimestamp" in metadata and bool(waits)

@@ -68,6 +68,7 @@ class FakeApi:
         self.allotment: servicerules.Allotment | None = None  # gives Services their addresses
         self.url = ""
         self.down = False  # every request fails
+        self.half_deletions = 0  # so many pods' deletions stop between the API server's two writes
         self.truncate_next = False  # the next event of a watch breaks off in the middle
         self._streams: set[asyncio.Transport] = set()
         self._version = 0
@@ -262,6 +263,10 @@ class FakeApi:
             raise StatusError(409, "Conflict", "the precondition failed")
         if key.plural == "pods" and (ending := podrules.deleted(obj, options)):
             return ending if ending is obj else self._store(key, ending, "MODIFIED")
+        if key.plural == "pods" and self.half_deletions:
+            self.half_deletions -= 1
+            self._begin_deletion(key)
+            raise StatusError(504, "Timeout", "the client has gone")
         if obj["metadata"].get("finalizers"):
             gone = copy.deepcopy(obj)
             gone["metadata"].setdefault("deletionTimestamp", _now())
@@ -276,6 +281,14 @@ class FakeApi:
         if key.plural not in _RETURNED:
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
         return removed
+
+    def _begin_deletion(self, key: Key) -> None:
+        self._version += 1
+        begun = copy.deepcopy(self.objects[key])
+        begun["metadata"] |= {"deletionGracePeriodSeconds": 0, "resourceVersion": str(self._version)}
+        begun["metadata"].setdefault("deletionTimestamp", _now())
+        self.objects[key] = begun
+        self._record("MODIFIED", key, begun)
 
     def _list(self, request: web.Request, key: Key) -> web.Response:
         version, _, start = request.query.get("continue", "").partition(":")

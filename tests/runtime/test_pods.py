@@ -203,6 +203,18 @@ async def test_a_deleted_pod_goes_when_the_hosts_has_gone(cluster: Cluster) -> N
         await eventually(lambda: cluster.on_host("configmaps", "kube-root-ca.crt") is None)
 
 
+async def test_a_deletion_that_the_api_server_left_half_done_is_finished(cluster: Cluster) -> None:
+    FakeHost(cluster.host)
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("pods", a_pod("web"))
+        await eventually(lambda: is_running(cluster, "web"))
+        await settled(cluster, manager)
+        cluster.tenant.half_deletions = 1
+        await cluster.delete_tenant_pod("web", 7)
+        await eventually(lambda: cluster.tenant.find("pods", "web", "default") is None)
+        assert not cluster.tenant.half_deletions
+
+
 async def test_a_pod_goes_with_few_requests(cluster: Cluster) -> None:
     FakeHost(cluster.host)
     async with cluster.syncer() as manager:

@@ -177,6 +177,17 @@ def test_the_tenant_pod_goes_when_the_host_pod_is_gone() -> None:
     assert plan(deleting(tenant, 30), None) == [end_tenant()]
 
 
+def test_a_deletion_that_the_api_server_left_half_done_is_asked_for_again() -> None:
+    tenant, _ = running()
+    assert plan(deleting(tenant, 0), None) == [end_tenant()]
+
+
+def test_a_pod_that_its_tenant_bound_goes_though_the_host_never_had_it() -> None:
+    tenant = tenant_pod(nodeName=NODE)
+    assert not lifecycle.was_on_host(tenant)
+    assert plan(deleting(tenant, 30), None) == [end_tenant()]
+
+
 def test_a_tenant_pod_held_by_a_finalizer_is_deleted_once_and_ends_failed() -> None:
     tenant, _ = running()
     tenant["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]

@@ -66,16 +66,20 @@ def end_tenant(tenant: Obj, scope: Scope) -> list[Action]:
 
     One with finalizers stays and has to be seen as ended: a Job with a pod failure policy waits for a final
     phase, as the pod garbage collection of a real cluster sets it for pods of lost nodes (KEP-3329).
+
+    Without any, a pod that has no seconds left is one that an API server has begun to delete and was kept
+    from: it gives up between both of its writes when its client does. So it is asked again.
     """
     actions: list[Action] = []
-    if tenant["metadata"].get("finalizers") and not is_finished(tenant):
+    held = bool(tenant["metadata"].get("finalizers"))
+    if held and not is_finished(tenant):
         status: dict[str, Any] = {"phase": "Failed"}
         if not is_deleting(tenant):
             message = "The pod is gone from the cluster that ran it"
             condition = {"type": "DisruptionTarget", "status": "True", "reason": "DeletedByHost"}
             status["conditions"] = [condition | {"message": message}]
         actions.append(_status(tenant, status))
-    if not (is_deleting(tenant) and grace_of(tenant) == 0):
+    if not (held and is_deleting(tenant) and grace_of(tenant) == 0):
         actions.append(Delete("tenant", apis.PODS, key_of(tenant), uid_of(tenant), 0))
     if is_deleting(tenant):  # it would go anyway
         return actions
