@@ -2,16 +2,18 @@
 and a tenant pod shows the status of its host pod.
 
 Objects in a store are never changed, so parts of several may be one and the same. What counts as the same is
-the JSON text: Python alone would take `1`, `1.0` and `True` for each other.
+the JSON text: Python alone would take `1`, `1.0` and `True` for each other. Names of fields are interned, for
+the decoder has room for few and makes many of them anew with each object.
 """
 
+from sys import intern
 from typing import Any
 
 import msgspec
 
 from syncer.core.objects import Obj
 
-_LONGEST = 512  # bytes of JSON, characters of a string: what is longer is seldom met twice as a whole
+_LONGEST = 1024  # bytes of JSON, characters of a string: the status of a container is some 700
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,18 +31,19 @@ class Sharing:
         for name, part in obj.items():
             if isinstance(part, dict):
                 before = old.get(name) if old else None
-                self._share_fields(part, before if isinstance(before, dict) else {})
+                obj[name] = self._fields(part, before if isinstance(before, dict) else {})
             elif isinstance(part, str):
                 obj[name] = self._string(part)
         return obj
 
-    def _share_fields(self, part: Obj, before: Obj) -> None:
+    def _fields(self, part: Obj, before: Obj) -> Obj:
+        """Fields that stay are those of before: a field of an object never changes its type."""
+        fields = {}
         for name, value in part.items():
             known = before.get(name)
-            if known is not None and known == value:  # a field of an object never changes its type
-                part[name] = known
-            else:
-                part[name] = self._value(value)
+            stays = known is not None and known == value
+            fields[intern(name)] = known if stays else self._value(value)
+        return fields
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -52,8 +55,7 @@ class Sharing:
         if found is not None:
             return found
         if isinstance(value, dict):
-            for name, inner in value.items():
-                value[name] = self._value(inner)
+            value = {intern(name): self._value(inner) for name, inner in value.items()}
         else:
             value[:] = map(self._value, value)
         return self._remember(text, value)

@@ -138,6 +138,15 @@ def test_equal_parts_are_one_part() -> None:
     assert one["metadata"]["annotations"]["note"] is other["metadata"]["annotations"]["note"]
 
 
+def test_names_of_fields_are_held_once() -> None:
+    """More of them than the decoder remembers."""
+    names = [f"field-{number}" for number in range(2000)]
+    sharing, spec = Sharing(), {name: {"of": name} for name in names}
+    first, second = (sharing.shared(fresh({"spec": spec, "status": {"in": [spec]}})) for _ in range(2))
+    for one, other in ((first["spec"], second["spec"]), (first["status"]["in"][0], second["spec"])):
+        assert all(mine is theirs for mine, theirs in zip(one, other, strict=True))
+
+
 def test_of_a_newer_version_only_what_is_new_takes_memory() -> None:
     sharing = Sharing(limit=0)
     _, host = podcases.running()
@@ -152,10 +161,10 @@ def test_of_a_newer_version_only_what_is_new_takes_memory() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     sharing = Sharing(limit=10)
     for number in range(1000):
-        sharing.shared({"data": {"key": f"value-{number}", "long": "x" * 1000}})
+        sharing.shared({"data": {"key": f"value-{number}", "long": "x" * 2000}})
     held = {**sharing._earlier, **sharing._recent}
     assert len(held) <= 20
-    assert not any(len(key) > 512 for key in held)
+    assert not any(len(key) > 1024 for key in held)
 
 
 def test_what_is_met_again_and_again_stays() -> None:
