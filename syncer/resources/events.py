@@ -33,6 +33,8 @@ _KEPT = (
     *("reportingComponent", "reportingInstance"),
 )
 _LIVE = ("count", "firstTimestamp", "lastTimestamp", "series", "message")  # what repetitions change
+_IDENTITY = ("namespace", "name", "uid", "resourceVersion")
+_INVOLVED = ("kind", "namespace", "name", "uid", "fieldPath")
 _MESSAGE_LIMIT = 1024  # characters, ValidateEventCreate
 _NAME_LIMIT = 253
 _CONTAINER = re.compile(r"spec\.(?:containers|initContainers|ephemeralContainers)\{(.+)\}")
@@ -53,6 +55,14 @@ class Events(Resource):
 
     def rules(self) -> tuple[Rule, ...]:
         return (Rule(self.api, READ),)
+
+    def kept(self, side: Side, obj: Obj) -> Obj:
+        """There are as many Events as pods. Of a tenant's, what repetitions change is read again."""
+        event = _only(obj, ("apiVersion", "kind", *_LIVE)) if side == "tenant" else super().kept(side, obj)
+        event["metadata"] = _only(obj["metadata"], _IDENTITY)
+        if side == "host":
+            event["involvedObject"] = _only(obj.get("involvedObject", {}), _INVOLVED)
+        return event
 
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
         """Tenant Events are only looked up: one that expires there is not told a second time."""
@@ -76,6 +86,10 @@ class Events(Resource):
             {field: wanted[field] for field in _LIVE if wanted.get(field) is not None},
         )
         return [Patch("tenant", self.api, key_of(tenant), uid_of(tenant), body, type="merge")] if body else []
+
+
+def _only(fields: Obj, names: Iterable[str]) -> Obj:
+    return {name: fields[name] for name in names if name in fields}
 
 
 def _about(event: Obj, scope: Scope) -> _About | None:

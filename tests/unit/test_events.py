@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from syncer.core import apis
-from syncer.core.actions import Action, Create, Patch
+from syncer.core.actions import Action, Create, Patch, Side
 from syncer.core.objects import Key, Obj
 from syncer.core.resource import Item
 from syncer.core.scope import Scope
@@ -56,8 +56,16 @@ def cluster(event: Obj, *, pods: tuple[Obj, ...] | None = None, mirrored: tuple[
 
 
 def plan(scope: Scope) -> list[Action]:
+    """That of the whole objects, which what a store holds of them has to give, too."""
     events = Events()
-    return events.plan(HOST_EVENT, *events.find(HOST_EVENT, scope), scope)
+    tenant, host = events.find(HOST_EVENT, scope)
+    actions = events.plan(HOST_EVENT, tenant, host, scope)
+    assert events.plan(HOST_EVENT, kept("tenant", tenant), kept("host", host), scope) == actions
+    return actions
+
+
+def kept(side: Side, obj: Obj | None) -> Obj | None:
+    return None if obj is None else Events().kept(side, copy.deepcopy(obj))
 
 
 def told(event: Obj) -> Obj:
@@ -161,6 +169,15 @@ def test_without_the_host_pod_only_the_time_tells() -> None:
 
 def test_an_event_that_expired_on_the_host_is_left_to_expire() -> None:
     assert plan(podcases.scope(tenant=running()[:1])) == []
+
+
+def test_little_is_held_of_a_tenants_event() -> None:
+    held = kept("tenant", told(host_event()) | {"count": 3})
+    assert held
+    assert "involvedObject" not in held
+    assert held["metadata"].keys() <= {"namespace", "name", "uid", "resourceVersion"}
+    assert held["count"] == 3
+    assert kept("tenant", held) == held
 
 
 def test_only_host_events_are_looked_at() -> None:
