@@ -11,12 +11,10 @@ from pathlib import Path
 from syncer import logs, settings
 
 _FILES = 16384
-# Net allocations until the youngest objects are searched for cycles, of which we make few. By default, 700, a
-# first list of many objects has all that is there searched again and again: a third of its time.
-_GARBAGE = 10_000
 
 
 def main() -> None:
+    gc.disable()  # until syncer.garbage enables it
     parser = argparse.ArgumentParser(
         prog="syncer",
         description="Synchronises one tenant cluster with its host, usually from inside the host.",
@@ -25,7 +23,6 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, required=True, help="the file that vcp rendered")
     parser.add_argument("--kubeconfig", default="", help="the host, for a syncer outside of it")
     arguments = parser.parse_args()
-    gc.set_threshold(_GARBAGE)
     try:
         read = settings.load(arguments.settings)
     except settings.SettingsError as error:

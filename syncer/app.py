@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
-from syncer import resources
+from syncer import garbage, resources
 from syncer.core import apis, marks
 from syncer.core.objects import uid_of
 from syncer.core.scope import Scope
@@ -96,7 +96,11 @@ async def run(
 
         async with _serving(settings, manager, tenant, host, listener, stop):
             _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
-            await manager.run(stop)
+            collecting = asyncio.create_task(garbage.collect_once(manager.listed()), name="garbage")
+            try:
+                await manager.run(stop)
+            finally:
+                collecting.cancel()
     _log.info("stopped")
 
 

@@ -33,7 +33,7 @@ class Sharing:
                 before = old.get(name) if old else None
                 obj[name] = self._fields(part, before if isinstance(before, dict) else {})
             elif isinstance(part, str):
-                obj[name] = self._string(part)
+                obj[name] = self._value(part)
         return obj
 
     def _fields(self, part: Obj, before: Obj) -> Obj:
@@ -46,39 +46,30 @@ class Sharing:
         return fields
 
     def _value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._string(value)
-        if not isinstance(value, dict | list):
-            return value
-        text = _encode(value)
-        found = self._find(text)
-        if found is not None:
-            return found
-        if isinstance(value, dict):
-            value = {intern(name): self._value(inner) for name, inner in value.items()}
+        """Called for each field of all that is listed, so it calls little itself."""
+        kind = type(value)
+        if kind is str:
+            key = value
+        elif kind is dict or kind is list:
+            key = _encode(value)
         else:
-            value[:] = map(self._value, value)
-        return self._remember(text, value)
-
-    def _string(self, text: str) -> str:
-        found: str | None = self._find(text)
-        if found is None:
-            self._remember(text, text)
-        return text if found is None else found
-
-    def _find(self, key: str | bytes) -> Any:
-        if len(key) > _LONGEST:
-            return None
-        found = self._recent.get(key)
-        if found is None:
+            return value
+        short = len(key) <= _LONGEST
+        if short:
+            found = self._recent.get(key)
+            if found is not None:
+                return found
             found = self._earlier.get(key)
             if found is not None:
-                self._remember(key, found)
-        return found
+                return self._remember(key, found)
+        if kind is dict:
+            value = {intern(name): self._value(inner) for name, inner in value.items()}
+        elif kind is list:
+            value[:] = map(self._value, value)
+        return self._remember(key, value) if short else value
 
     def _remember(self, key: str | bytes, value: Any) -> Any:
-        if len(key) <= _LONGEST:
-            if len(self._recent) >= self._limit:
-                self._earlier, self._recent = self._recent, {}
-            self._recent[key] = value
+        if len(self._recent) >= self._limit:
+            self._earlier, self._recent = self._recent, {}
+        self._recent[key] = value
         return value

@@ -13,7 +13,7 @@ _PATIENCE = 4.0  # seconds, less than the kubelet waits for an answer
 @contextlib.asynccontextmanager
 async def serving(
     listener: socket.socket,
-    started: Callable[[], Awaitable[None]],
+    started: Callable[[], Awaitable[object]],
     lagging: Callable[[], list[str]],
     metrics: Callable[[], bytes],
 ) -> AsyncIterator[None]:

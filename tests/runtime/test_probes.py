@@ -15,15 +15,12 @@ async def test_a_start_is_told_at_the_moment_that_it_is_done() -> None:
     started = asyncio.Event()
     missing = ["tenant pods"]
 
-    async def wait() -> None:
-        await started.wait()
-
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with asyncio.timeout(_LIMIT), aiohttp.ClientSession(url) as kubelet:
         # Before anybody serves: the kernel takes the connection, and the kubelet waits for its answer.
         asked = asyncio.ensure_future(kubelet.get("/startupz"))
-        async with probes.serving(listener, wait, lambda: missing, lambda: b""):
+        async with probes.serving(listener, started.wait, lambda: missing, lambda: b""):
             async with kubelet.get("/readyz") as answer:
                 assert (answer.status, await answer.text()) == (503, "not in step: tenant pods\n")
             assert not asked.done()
