@@ -32,6 +32,7 @@ from syncer.settings import Settings
 _log = logging.getLogger(__name__)
 _CONNECTIONS = 128
 _WRITE_LIMIT = 5.0  # seconds: what is in flight when the lead is lost ends before another may take it
+_PAGE_LIMIT = 30.0  # seconds: a busy API server takes its time, and the next attempt would start anew
 ANCHOR = "vcp-anchor"
 
 
@@ -73,8 +74,8 @@ async def run(
 ) -> None:
     """Returns after a graceful drain once `stop` is set; probes are answered on `listener`."""
     async with (
-        Client(tenant_access(settings), timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as tenant,
-        Client(host_access, timeout=_WRITE_LIMIT, connections=_CONNECTIONS) as host,
+        _client(tenant_access(settings)) as tenant,
+        _client(host_access) as host,
     ):
         metrics = Metrics()
         metrics.build.labels(version("vcp")).set(1)
@@ -102,6 +103,10 @@ async def run(
             finally:
                 collecting.cancel()
     _log.info("stopped")
+
+
+def _client(access: auth.Access) -> Client:
+    return Client(access, timeout=_WRITE_LIMIT, page_timeout=_PAGE_LIMIT, connections=_CONNECTIONS)
 
 
 @contextlib.asynccontextmanager

@@ -41,7 +41,8 @@ class ListResult(list[Obj]):
 
 
 class Client:
-    """An API server; `timeout` bounds each request, its attempts and pauses included.
+    """An API server; `timeout` bounds each request, its attempts and pauses included, and each page of a list
+    unless `page_timeout` does.
 
     A request is repeated when the server asks for it with Retry-After, on a broken connection if that does no
     harm, and once after a 401 if the credentials can be read again; `attempts=1` leaves all to the caller.
@@ -56,11 +57,18 @@ class Client:
     delete = _verb(requests.delete)
 
     def __init__(
-        self, access: auth.Access, *, timeout: float = 30.0, attempts: int = 4, connections: int = 32
+        self,
+        access: auth.Access,
+        *,
+        timeout: float = 30.0,
+        page_timeout: float | None = None,
+        attempts: int = 4,
+        connections: int = 32,
     ) -> None:
         self.access = access
         self.credentials = auth.Credentials(access)
         self._timeout = timeout
+        self._page_timeout = timeout if page_timeout is None else page_timeout
         self._attempts = attempts
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -85,8 +93,11 @@ class Client:
 
     async def read(self, request: Request) -> bytes:
         """The raw answer, whole."""
+        return await self._read(request, self._timeout)
+
+    async def _read(self, request: Request, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 for attempt in range(1, self._attempts + 1):
                     try:
                         async with self._open(request) as response:
@@ -98,7 +109,7 @@ class Client:
                         await asyncio.sleep(pause)
         except TimeoutError as error:
             raise errors.RequestTimeoutError(
-                f"{self.access.server} did not answer within {self._timeout:g} s"
+                f"{self.access.server} did not answer within {seconds:g} s"
             ) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -117,11 +128,10 @@ class Client:
         not be held as the server sends it."""
         result, token = ListResult(), ""
         while True:
-            page = await self.send(
-                requests.list_page(
-                    resource, namespace, labels=labels, fields=fields, limit=page_size, continue_=token
-                )
+            request = requests.list_page(
+                resource, namespace, labels=labels, fields=fields, limit=page_size, continue_=token
             )
+            page = _decode(await self._read(request, self._page_timeout))
             for item in page["items"] or ():
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)

@@ -121,6 +121,16 @@ async def test_a_server_that_does_not_answer_is_a_timeout(api: FakeApi) -> None:
             await client.send(requests.raw("/version"))
 
 
+async def test_a_list_may_take_longer_than_a_write(api: FakeApi) -> None:
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.4)
+        return web.json_response({"metadata": {"resourceVersion": "7"}, "items": [config_map("a")]})
+
+    api.routes["/api/v1/configmaps"] = slow
+    async with Client(Access(api.url), timeout=0.1, page_timeout=5) as client:
+        assert [item["metadata"]["name"] for item in await client.list(CONFIG_MAPS)] == ["a"]
+
+
 async def test_a_port_without_a_listener_is_unreachable(unused_tcp_port: int) -> None:
     async with Client(Access(f"http://127.0.0.1:{unused_tcp_port}"), attempts=1) as client:
         with pytest.raises(errors.UnreachableError):
