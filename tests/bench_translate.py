@@ -108,9 +108,11 @@ def settled(timing: Timing, tenant: Obj, where: Scope) -> None:
 async def events(timing: Timing, where: Scope) -> None:
     """What an event of a pod costs until its keys are queued: the first of each pod, and a later one."""
     resource = Pods()
-    for side in ("host", "tenant"):
+    sides: tuple[Side, ...] = ("host", "tenant")
+    for side in sides:
         bodies = [msgspec.json.encode(getattr(held, side)) for held in benchpods.many(500, 10)]
-        timing.show(f"{side} event: decode", lambda body=bodies[0]: msgspec.json.decode(body))
+        decoder = msgspec.json.Decoder(resource.shapes[side])
+        timing.show(f"{side} event: decode", lambda body=bodies[0], of=decoder: of.decode(body))
         took = {"first": float("inf"), "later": float("inf")}
         for _ in range(5):
             store, queue = getattr(Holding(where), side), WorkQueue[Any]()

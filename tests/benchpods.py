@@ -58,8 +58,28 @@ def held(tenant: Obj, where: Scope) -> Held:
     secret = {"apiVersion": "v1", "kind": apis.SECRETS.kind, "metadata": metadata, "data": {"t": uid * 40}}
     host["status"] = _status(tenant)
     host["status"]["conditions"][-1]["lastTransitionTime"] = "2026-01-01T00:00:06Z"  # bound there first
-    bound = {**tenant["spec"], "nodeName": "node-1"}
-    return Held(fresh({**tenant, "spec": bound, "status": _status(tenant)}), host, secret)
+    bound = fresh({**tenant, "spec": {**tenant["spec"], "nodeName": "node-1"}, "status": _status(tenant)})
+    for obj in (bound, host, secret):
+        obj["metadata"]["managedFields"] = _managed(obj)
+    return Held(bound, host, secret)
+
+
+def _managed(obj: Obj) -> list[Obj]:
+    """Who wrote which field, as API servers note it."""
+    noted = []
+    for manager, names in (("creator", ("metadata", "spec", "data")), ("kubelet", ("status",))):
+        fields = {f"f:{name}": _paths(obj[name]) for name in names if name in obj}
+        noted.append({"manager": manager, "operation": "Update", "time": _NOW, "fieldsV1": fields})
+    return noted
+
+
+def _paths(value: Any) -> Obj:
+    if isinstance(value, dict):
+        return {f"f:{name}": _paths(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        named = [one for one in value if isinstance(one, dict) and "name" in one]
+        return {f'k:{{"name":"{one["name"]}"}}': {".": {}, **_paths(one)} for one in named}
+    return {}
 
 
 def many(count: int, deployments: int) -> Iterator[Held]:

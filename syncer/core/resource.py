@@ -6,6 +6,8 @@ Everything else follows from the class: RBAC rules, informers, queue, metrics, m
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import msgspec
+
 from syncer.core import marks, patches
 from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
 from syncer.core.apis import ApiResource
@@ -48,6 +50,8 @@ class Resource:
     indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {}
     """The top-level fields that all indexes of a side read, if they read nothing else but the key: while
     these stay as they are, an object stays where it is filed."""
+    shapes: ClassVar[Mapping[Side, Any]] = {}
+    """What any plan reads of this kind, as a TypedDict; the rest is not even decoded. By default all."""
     tenant_owned: ClassVar[tuple[str, ...]] = ()
     """The top-level fields that only the tenant writes; on the host they follow."""
 
@@ -75,6 +79,9 @@ class Resource:
     def kept(self, side: Side, obj: Obj) -> Obj:
         """What of an object a store holds: all that any plan reads of this kind. `obj` may be changed, so
         nobody else holds it. Applied twice it does no more than once."""
+        if shape := self.shapes.get(side):
+            kept: Obj = msgspec.convert(obj, shape)
+            return kept
         obj["metadata"].pop("managedFields", None)
         return obj
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -16,13 +17,14 @@ from syncer.kube import auth, errors, requests, watching
 from syncer.kube.requests import Obj, Request
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
 _BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
 _BOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)  # but for reads: the caller does
-_decoder = msgspec.json.Decoder()
+_decoder = msgspec.json.Decoder(Obj)
 
 
 def _verb(build: Callable[P, Request]) -> Callable[Concatenate["Client", P], Awaitable[Obj]]:
@@ -89,7 +91,7 @@ class Client:
 
     async def send(self, request: Request) -> Obj:
         """The decoded answer."""
-        return _decode(await self.read(request))
+        return _decoded(_decoder, await self.read(request))
 
     async def read(self, request: Request) -> bytes:
         """The raw answer, whole."""
@@ -122,22 +124,23 @@ class Client:
         fields: str = "",
         page_size: int = 500,
         each: Callable[[Obj], Obj] = lambda obj: obj,
+        shape: Any = Obj,
     ) -> ListResult:
         """All pages, consistent with each other. Raises GoneError if they outlive the server's history.
-        `each` is applied to every object of a page before the next page is fetched, so that a long list need
-        not be held as the server sends it."""
+        Of objects only what `shape`, a TypedDict, has is decoded. `each` is applied to every object of a page
+        before the next page is fetched, so that a long list need not be held as the server sends it."""
         result, token = ListResult(), ""
         while True:
             request = requests.list_page(
                 resource, namespace, labels=labels, fields=fields, limit=page_size, continue_=token
             )
-            page = _decode(await self._read(request, self._page_timeout))
-            for item in page["items"] or ():
+            page = _decoded(_page_decoder(shape), await self._read(request, self._page_timeout))
+            for item in page.items or ():
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)
                 result.append(each(item))
-            result.resource_version = page["metadata"]["resourceVersion"]
-            token = page["metadata"].get("continue") or ""
+            result.resource_version = page.metadata.resource_version
+            token = page.metadata.token
             if not token:
                 return result
 
@@ -150,9 +153,11 @@ class Client:
         labels: str = "",
         fields: str = "",
         seconds: int = 300,
-    ) -> AsyncIterator[watching.WatchEvent]:
-        """Events until the server ends the watch. Raises GoneError when `resource_version` is too old, and
-        TransportError when the connection breaks or is silent for longer than bookmarks are apart."""
+        shape: Any = Obj,
+    ) -> AsyncIterator[watching.WatchEvent[Obj]]:
+        """Events until the server ends the watch, objects as in `list`. Raises GoneError when
+        `resource_version` is too old, and TransportError when the connection breaks or is silent for longer
+        than bookmarks are apart."""
         request = requests.watch(
             resource,
             namespace,
@@ -161,7 +166,7 @@ class Client:
             fields=fields,
             seconds=seconds,
         )
-        decoder = watching.WatchDecoder()
+        decoder = watching.WatchDecoder(shape)
         async with self._open(request, _silent_for(_BOOKMARK_INTERVAL + 30)) as response:
             async for chunk in response.content.iter_any():
                 for event in decoder.feed(chunk):
@@ -263,11 +268,25 @@ def _as_kube_errors(server: str) -> Any:
         raise errors.TransportError(f"the connection broke: {error!r}") from error
 
 
-def _decode(body: bytes) -> Obj:
+class _ListMetadata(msgspec.Struct):
+    resource_version: str = msgspec.field(name="resourceVersion", default="")
+    token: str = msgspec.field(name="continue", default="")
+
+
+class _Page(msgspec.Struct, Generic[T]):
+    metadata: _ListMetadata
+    items: list[T] | None
+
+
+@functools.cache
+def _page_decoder(shape: Any) -> msgspec.json.Decoder[_Page[Any]]:
+    return msgspec.json.Decoder(_Page[shape])
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
-        decoded = _decoder.decode(body)
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise errors.TransportError(f"the answer is another than expected: {error}") from error
     except msgspec.DecodeError as error:
         raise errors.TransportError(f"the answer is no JSON: {error}") from error
-    if not isinstance(decoded, dict):
-        raise errors.TransportError("the answer is no JSON object")
-    return decoded

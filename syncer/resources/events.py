@@ -6,7 +6,7 @@ that is there now, or was there in the tenant pod's life.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from syncer.core import apis, marks, patches
 from syncer.core.actions import Action, Create, Patch, Side
@@ -14,11 +14,12 @@ from syncer.core.objects import Key, Obj, key_of, uid_of
 from syncer.core.pods import messages
 from syncer.core.resource import READ, Item, Resource, Rule
 from syncer.core.scope import Scope
+from syncer.core.shapes import Identity
 
 MIRRORED = "vcp.dev/mirrored"
 """The label of tenant Events that were made from the host's: the only ones that are watched there."""
 
-_KEPT = (
+_COPIED = (
     *(
         "reason",
         "type",
@@ -33,8 +34,6 @@ _KEPT = (
     *("reportingComponent", "reportingInstance"),
 )
 _LIVE = ("count", "firstTimestamp", "lastTimestamp", "series", "message")  # what repetitions change
-_IDENTITY = ("namespace", "name", "uid", "resourceVersion")
-_INVOLVED = ("kind", "namespace", "name", "uid", "fieldPath")
 _MESSAGE_LIMIT = 1024  # characters, ValidateEventCreate
 _NAME_LIMIT = 253
 _CONTAINER = re.compile(r"spec\.(?:containers|initContainers|ephemeralContainers)\{(.+)\}")
@@ -47,22 +46,47 @@ class _About(NamedTuple):
     host_uid: str
 
 
+class _Involved(TypedDict, total=False):
+    kind: Any
+    namespace: Any
+    name: Any
+    uid: Any
+    fieldPath: Any
+
+
+class _Repeated(TypedDict, total=False):
+    """What repetitions change: all that is read again of a tenant's Event."""
+
+    apiVersion: Any
+    kind: Any
+    metadata: Identity
+    count: Any
+    firstTimestamp: Any
+    lastTimestamp: Any
+    series: Any
+    message: Any
+
+
+class _HostEvent(_Repeated, total=False):
+    involvedObject: _Involved
+    reason: Any
+    type: Any
+    eventTime: Any
+    source: Any
+    action: Any
+    reportingComponent: Any
+    reportingInstance: Any
+
+
 class Events(Resource):
     """The key is that of the host Event; the tenant Event's follows from the pod."""
 
     api = apis.EVENTS
     watches: ClassVar[Mapping[Side, str]] = {"tenant": MIRRORED, "host": ""}
+    shapes: ClassVar[Mapping[Side, Any]] = {"tenant": _Repeated, "host": _HostEvent}
 
     def rules(self) -> tuple[Rule, ...]:
         return (Rule(self.api, READ),)
-
-    def kept(self, side: Side, obj: Obj) -> Obj:
-        """There are as many Events as pods. Of a tenant's, what repetitions change is read again."""
-        event = _only(obj, ("apiVersion", "kind", *_LIVE)) if side == "tenant" else super().kept(side, obj)
-        event["metadata"] = _only(obj["metadata"], _IDENTITY)
-        if side == "host":
-            event["involvedObject"] = _only(obj.get("involvedObject", {}), _INVOLVED)
-        return event
 
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
         """Tenant Events are only looked up: one that expires there is not told a second time."""
@@ -88,12 +112,8 @@ class Events(Resource):
         return [Patch("tenant", self.api, key_of(tenant), uid_of(tenant), body, type="merge")] if body else []
 
 
-def _only(fields: Obj, names: Iterable[str]) -> Obj:
-    return {name: fields[name] for name in names if name in fields}
-
-
 def _about(event: Obj, scope: Scope) -> _About | None:
-    involved = event["involvedObject"]
+    involved = event.get("involvedObject") or {}
     if involved.get("kind") != "Pod" or involved.get("namespace") != scope.namespace:
         return None
     name, uid = involved.get("name", ""), involved.get("uid", "")
@@ -152,5 +172,5 @@ def _tenant_event(event: Obj, about: _About, scope: Scope) -> Obj:
         "metadata": {"namespace": namespace, "name": name, "labels": {MIRRORED: "true"}},
         "involvedObject": involved,
         "message": text[:_MESSAGE_LIMIT],
-        **{field: event[field] for field in _KEPT if event.get(field) is not None},
+        **{field: event[field] for field in _COPIED if event.get(field) is not None},
     }

@@ -8,16 +8,10 @@ from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
 from syncer.core.objects import Key, Obj, is_deleting, key_of, uid_of
 from syncer.core.pods import changes, lifecycle, messages, spec, status, streams
 from syncer.core.pods.references import references
+from syncer.core.pods.shapes import HostPod, TenantPod
 from syncer.core.resource import SYNCED, Index, Item, Resource, Rule
 from syncer.core.scope import Scope
 
-_OF_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
-_KEPT = (
-    *("nodeName", "hostNetwork", "tolerations", "resources"),
-    *("activeDeadlineSeconds", "terminationGracePeriodSeconds"),
-    *_OF_CONTAINERS,
-)
-_KEPT_OF_CONTAINER = ("name", "image", "resources")
 _MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
 
 
@@ -64,6 +58,7 @@ class Pods(Resource):
         "host": {"node": _node, "address": _addresses},
     }
     indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {"tenant": ("spec",), "host": ("spec", "status")}
+    shapes: ClassVar[Mapping[Side, Any]] = {"tenant": TenantPod, "host": HostPod}
 
     def rules(self) -> tuple[Rule, ...]:
         """Token Secrets are this resource's own, and so are streams: whoever has pods has their logs."""
@@ -87,17 +82,6 @@ class Pods(Resource):
         if old is None or new is None or _read_elsewhere(side, old) != _read_elsewhere(side, new):
             return super().affected(side, old, new, scope)
         return dict.fromkeys(item for pod in (old, new) for item in super(Pods, self).items(side, pod, scope))
-
-    def kept(self, side: Side, obj: Obj) -> Obj:
-        """A host pod is made from the tenant's and never read back, but for what may change while it runs."""
-        pod = super().kept(side, obj)
-        if side == "host":
-            spec = {field: value for field, value in pod["spec"].items() if field in _KEPT}
-            for field in _OF_CONTAINERS:
-                if spec.get(field):
-                    spec[field] = [_container_kept(container) for container in spec[field]]
-            pod["spec"] = spec
-        return pod
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if tenant is None:
@@ -167,10 +151,6 @@ class Pods(Resource):
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         return spec.host_pod(tenant, scope)
-
-
-def _container_kept(container: Obj) -> Obj:
-    return {field: container[field] for field in _KEPT_OF_CONTAINER if field in container}
 
 
 def _mounted(tenant: Obj) -> list[Item]:

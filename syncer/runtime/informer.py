@@ -8,9 +8,11 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from syncer.core.actions import Side
 from syncer.core.apis import ApiResource
+from syncer.core.objects import Obj
 from syncer.kube import errors
 from syncer.kube.client import Client
 from syncer.runtime.store import Store
@@ -24,12 +26,13 @@ _BETWEEN_WATCHES = 0.05  # an intermediary that ends watches at once must not ma
 
 @dataclass(frozen=True)
 class Source:
-    """What an informer watches; an empty namespace means all of them."""
+    """What an informer watches, and what it reads of that; an empty namespace means all of them."""
 
     side: Side
     api: ApiResource
     namespace: str = ""
     labels: str = ""
+    shape: Any = Obj
 
 
 class Informer:
@@ -81,7 +84,11 @@ class Informer:
     async def _list(self) -> None:
         source = self.source
         found = await self._client.list(
-            source.api, source.namespace, labels=source.labels, each=self.store.kept
+            source.api,
+            source.namespace,
+            labels=source.labels,
+            each=self.store.kept,
+            shape=source.shape,
         )
         self.listing = True
         try:
@@ -96,7 +103,11 @@ class Informer:
     async def _watch(self) -> None:
         source = self.source
         async for event in self._client.watch(
-            source.api, source.namespace, resource_version=self._version, labels=source.labels
+            source.api,
+            source.namespace,
+            resource_version=self._version,
+            labels=source.labels,
+            shape=source.shape,
         ):
             if event.type == "DELETED":
                 self.store.remove(event.object)

@@ -151,7 +151,8 @@ class Manager:
         store = Store(indexes, keep, resource.indexed_by.get(side, ()))
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
-        source = Source(side, resource.api, namespace, selector.format(tenant=scope.name))
+        shape = resource.shapes.get(side, Obj)
+        source = Source(side, resource.api, namespace, selector.format(tenant=scope.name), shape)
         informer = Informer(self._parts.clients[side], source, store)
         store.on_change = functools.partial(self._changed, resource, informer)
         return informer

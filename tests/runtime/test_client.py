@@ -1,7 +1,7 @@
 """The client against a server that pages, watches, conflicts, throttles and drops connections."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from aiohttp import WSMsgType, web
@@ -26,6 +26,22 @@ async def test_a_list_joins_its_pages_and_completes_its_items(api: FakeApi, clie
     assert {(item["apiVersion"], item["kind"]) for item in found} == {("v1", "ConfigMap")}
     assert (found.resource_version, len(api.requests)) == ("5", 3)
     assert [item["metadata"]["name"] for item in await client.list(CONFIG_MAPS, labels="app=c3")] == ["c3"]
+
+
+class _Named(TypedDict, total=False):
+    metadata: Any
+
+
+async def test_only_what_the_shape_has_is_listed(api: FakeApi, client: Client) -> None:
+    api.put("configmaps", config_map("a"))
+    (found,) = await client.list(CONFIG_MAPS, "default", shape=_Named)
+    assert found.keys() == {"apiVersion", "kind", "metadata"}
+
+
+async def test_a_list_that_is_none_is_a_transport_error(api: FakeApi, client: Client) -> None:
+    api.routes["/api/v1/configmaps"] = lambda _: web.json_response({"kind": "Table", "rows": []})
+    with pytest.raises(errors.TransportError, match="expected"):
+        await client.list(CONFIG_MAPS)
 
 
 async def test_a_watch_tells_changes_and_bookmarks_from_the_version_on(api: FakeApi, client: Client) -> None:

@@ -1,7 +1,7 @@
 """A watch is read the same however the network cuts it."""
 
 import json
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from hypothesis import given
@@ -36,6 +36,21 @@ def test_an_error_event_is_raised_after_the_events_before_it() -> None:
     assert next(events).type == "ADDED"
     with pytest.raises(errors.GoneError):
         next(events)
+
+
+class _Named(TypedDict, total=False):
+    name: str
+
+
+def test_only_what_the_shape_has_is_decoded() -> None:
+    events = [*WatchDecoder(_Named).feed(line("ADDED", {"name": "a", "rest": [1, 2]}))]
+    assert [(event.type, event.object) for event in events] == [("ADDED", {"name": "a"})]
+
+
+def test_an_error_event_is_whole_whatever_is_watched() -> None:
+    failed = {"kind": "Status", "code": 410, "message": "too old"}
+    with pytest.raises(errors.GoneError, match="too old"):
+        list(WatchDecoder(_Named).feed(line("ERROR", failed)))
 
 
 @pytest.mark.parametrize("broken", [b'{"type": "ADD\n', b'{"object": {}}\n', b"[]\n", b"\xff\n"])

@@ -18,6 +18,7 @@ from syncer.resources.pods import Pods
 from syncer.resources.secrets import Secrets
 from syncer.runtime.sharing import Sharing
 from syncer.runtime.store import Store
+from tests import benchpods
 from tests.pod_scope import WHOLE, Objects
 from tests.unit.test_pod_properties import ACCEPTED, pods, read, steady
 
@@ -106,6 +107,16 @@ def test_most_of_a_host_pod_is_left_out_and_nothing_of_a_tenant_pod() -> None:
     del tenant["metadata"]["managedFields"]
     assert kept("tenant", tenant) == tenant
     assert RESOURCE.kept("host", kept("host", host)) == kept("host", host)
+
+
+@pytest.mark.parametrize("side", ["tenant", "host"])
+def test_what_is_decoded_of_a_pod_is_what_is_kept(side: Side) -> None:
+    found = benchpods.held(*benchpods.typical())
+    pod = found.tenant if side == "tenant" else found.host
+    decoded = msgspec.json.decode(msgspec.json.encode(pod), type=RESOURCE.shapes[side])
+    assert decoded == RESOURCE.kept(side, fresh(pod))
+    assert decoded.keys() == pod.keys()
+    assert decoded["metadata"].keys() == pod["metadata"].keys() - {"managedFields"}
 
 
 def test_tokens_are_left_out_and_other_secrets_are_whole() -> None:
