@@ -67,6 +67,19 @@ class LabUser:
         """`kubectl wait`, which watches."""
         self.kubectl("-n", namespace, "wait", f"--timeout={DEADLINE:.0f}s", *arguments)
 
+    def up(self) -> None:
+        subprocess.run(
+            [ROOT / "hack" / "lab", "--name", self.lab.name, "up"], check=True, capture_output=True
+        )
+
+    def revive(self) -> None:
+        """Starts again what has exited by itself, as a host's init system does. A scheduler exits when it
+        sees a pod on another node than it remembers: an API server that ended had bound it, and the answer
+        was lost."""
+        if gone := [name for name, pid in self.cluster.components().items() if pid is None]:
+            print(f"exited: {', '.join(gone)}")
+            self.up()
+
 
 def eventually(what: str, probe: Callable[[], Any], seconds: float = DEADLINE) -> Any:
     """Asks again until the answer is true, for states that nothing can be watched for; returns the answer."""
@@ -82,6 +95,11 @@ def lab() -> LabUser:
     user = LabUser(os.environ.get("VCP_LAB", DEFAULT_NAME))
     user.cluster.require_up()
     return user
+
+
+@pytest.fixture(autouse=True)
+def _whole(lab: LabUser) -> None:
+    lab.revive()
 
 
 @pytest.fixture
