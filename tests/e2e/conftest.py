@@ -24,6 +24,14 @@ ARTIFACTS = ROOT / "artifacts"
 DEADLINE = 60.0  # seconds; nothing on a quiet lab takes a tenth of it
 
 
+def hack_lab(*arguments: str, name: str | None = None) -> str:
+    """Runs `hack/lab` as a user does and returns what it prints on stdout."""
+    command = [ROOT / "hack" / "lab", *(["--name", name] if name else []), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, f"hack/lab {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
+    return result.stdout
+
+
 class LabUser:
     """Runs commands in a lab's network namespace as its admin."""
 
@@ -67,18 +75,13 @@ class LabUser:
         """`kubectl wait`, which watches."""
         self.kubectl("-n", namespace, "wait", f"--timeout={DEADLINE:.0f}s", *arguments)
 
-    def up(self) -> None:
-        subprocess.run(
-            [ROOT / "hack" / "lab", "--name", self.lab.name, "up"], check=True, capture_output=True
-        )
-
     def revive(self) -> None:
         """Starts again what has exited by itself, as a host's init system does. A scheduler exits when it
         sees a pod on another node than it remembers: an API server that ended had bound it, and the answer
         was lost."""
         if gone := [name for name, pid in self.cluster.components().items() if pid is None]:
             print(f"exited: {', '.join(gone)}")
-            self.up()
+            hack_lab("up", name=self.lab.name)
 
 
 def eventually(what: str, probe: Callable[[], Any], seconds: float = DEADLINE) -> Any:

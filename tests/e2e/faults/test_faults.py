@@ -12,7 +12,7 @@ import pytest
 
 from labkit import images
 
-from ..conftest import LabUser, eventually
+from ..conftest import LabUser, eventually, hack_lab
 from ..objects import deployment, pod
 from ..tenants.conftest import Tenant
 from .conftest import agree, apply
@@ -93,7 +93,7 @@ def _agrees(lab: LabUser, tenant: Tenant) -> bool:
 
 def restart_host_api(lab: LabUser) -> None:
     lab.cluster.daemons.stop("kube-apiserver")
-    lab.up()
+    hack_lab("up", name=lab.lab.name)
 
 
 def _one_act(tenant: Tenant, chance: random.Random) -> None:

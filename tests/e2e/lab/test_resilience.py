@@ -12,16 +12,8 @@ import pytest
 from labkit import cgroups
 from labkit.lab import Lab
 
-from ..conftest import ROOT, LabUser, eventually
+from ..conftest import ROOT, LabUser, eventually, hack_lab
 from ..objects import pod, service, web
-
-
-def hack_lab(*arguments: str, name: str | None = None) -> str:
-    """Runs `hack/lab` as a user does and returns what it prints on stdout."""
-    command = [ROOT / "hack" / "lab", *(["--name", name] if name else []), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert result.returncode == 0, f"hack/lab {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture
