@@ -110,7 +110,8 @@ class Controller:
         tenant, host = resource.find(item.key, scope)
         started = asyncio.get_running_loop().time() - waited
         try:
-            plan = resource.plan(item.key, tenant, host, scope)
+            with self._metrics.planned.labels(item.resource).time():
+                plan = resource.plan(item.key, tenant, host, scope)
         except Refused as refused:
             if tenant is None:
                 raise

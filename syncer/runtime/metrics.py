@@ -13,6 +13,7 @@ from syncer.core.actions import Side
 from syncer.core.objects import Key
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_PLAN_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 
 
 class Target(NamedTuple):
@@ -77,6 +78,13 @@ class Metrics:
             "Time that keys waited.",
             ("resource",),
             buckets=_SECONDS,
+            registry=registry,
+        )
+        self.planned = Histogram(
+            f"{prefix}plan_seconds",
+            "Time that plans took: the translation, without any request.",
+            ("resource",),
+            buckets=_PLAN_SECONDS,
             registry=registry,
         )
         self.lag = Histogram(

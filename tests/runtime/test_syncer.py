@@ -217,6 +217,19 @@ async def test_writes_per_object_are_counted(cluster: Cluster) -> None:
         assert b"vcp_syncer_queue_seconds_count" in text
 
 
+async def test_the_time_of_plans_is_told_for_each_kind(cluster: Cluster) -> None:
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("configmaps", config_map("a", x="1"))
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        told = {
+            name: manager.metrics.registry.get_sample_value(f"vcp_syncer_{name}", {"resource": "configmaps"})
+            or 0
+            for name in ("plan_seconds_count", "queue_seconds_count", "plan_seconds_sum")
+        }
+        assert told["plan_seconds_count"] == told["queue_seconds_count"] > 0
+        assert 0 < told["plan_seconds_sum"] < 1
+
+
 def _scraped(manager: Manager) -> bytes:
     manager.measure()
     return manager.metrics.text()

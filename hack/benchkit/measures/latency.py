@@ -80,6 +80,7 @@ def _servers(
     took = "apiserver_request_duration_seconds"
     asked = {
         "syncer: wait in the queue": exposition.mean(syncer, f"{_SYNCER}queue_seconds", resource="pods"),
+        "syncer: translation, per plan": exposition.mean(syncer, f"{_SYNCER}plan_seconds", resource="pods"),
         "syncer: from an event to the host pod": exposition.mean(
             syncer, f"{_SYNCER}sync_lag_seconds", side="host", resource="pods"
         ),
