@@ -2,7 +2,7 @@
 
 import re
 
-USABLE = "tenant"  # with this step the API answers, as its cluster-admin, with all that belongs in it
+USABLE = "controllers"  # with this step the API answers, as its cluster-admin, with all that belongs in it
 _LINE = re.compile(r"(\S.*?): .*\(\d+\.\d s\)")
 _ROW = re.compile(r"(\S.*?) {3,}(\d+\.\d+)")
 _SUM = "all"

@@ -131,6 +131,15 @@ async def test_applying_tells_what_it_changed(client: Client) -> None:
     assert await applying.apply_all(client, objects) == ["changed", "unchanged"]
 
 
+async def test_a_fresh_namespace_is_not_asked_what_it_holds(api: FakeApi, client: Client) -> None:
+    meta = {"name": "a", "namespace": "ns"}
+    inside = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {}}
+    outside = namespace("ns")
+    assert await applying.apply_all(client, [outside], fresh=True) == ["created"]
+    assert await applying.apply_all(client, [inside, outside], fresh=True) == ["created", "unchanged"]
+    assert [request.split()[0] for request in api.requests if "configmaps" in request] == ["PATCH"]
+
+
 def namespace(name: str, **labels: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 

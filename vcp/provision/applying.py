@@ -1,6 +1,7 @@
 """Brings objects to the host by server-side apply, and tells what that changed."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -18,37 +19,37 @@ _BINDINGS = {"RoleBinding", "ClusterRoleBinding"}
 _BOOKKEEPING = {"generation", "managedFields", "resourceVersion"}
 
 
-async def apply_all(host: Client, objects: Iterable[Obj]) -> list[Outcome]:
-    """Applies the objects of one step: Secrets in their order, for the first ones hold what the others can be
-    made from again, then all else at once, but bindings last: who may not bind any role may make one only
-    to a role that is there. The outcomes are in the order of the objects."""
+async def apply_all(host: Client, objects: Iterable[Obj], *, fresh: bool = False) -> list[Outcome]:
+    """Applies the objects of one step: the first Secret by itself, for it holds what the others can be made
+    from again, then all else at once, but bindings last: who may not bind any role may make one only to a
+    role that is there. The outcomes are in the order of the objects; for `fresh` see `apply`."""
     objects = list(objects)
     outcomes: dict[int, Outcome] = {}
     limit = asyncio.Semaphore(_PARALLEL)
+    first = next((index for index, obj in enumerate(objects) if obj["kind"] == "Secret"), None)
 
     async def one(index: int, obj: Obj) -> None:
         async with limit:
-            outcomes[index] = await apply(host, obj)
+            outcomes[index] = await apply(host, obj, fresh=fresh)
 
-    for index, obj in enumerate(objects):
-        if obj["kind"] == "Secret":
-            await one(index, obj)
+    if first is not None:
+        await one(first, objects[first])
     for last in (False, True):
         async with asyncio.TaskGroup() as group:
             for index, obj in enumerate(objects):
-                if obj["kind"] != "Secret" and (obj["kind"] in _BINDINGS) is last:
+                if index != first and (obj["kind"] in _BINDINGS) is last:
                     group.create_task(one(index, obj), name=f"apply {obj['kind']}")
     return [outcomes[index] for index in range(len(objects))]
 
 
-async def apply(host: Client, obj: Obj) -> Outcome:
-    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back."""
+async def apply(host: Client, obj: Obj, *, fresh: bool = False) -> Outcome:
+    """Fields that vcp renders are vcp's: a manual edit of one of them is taken back. In a `fresh` namespace,
+    one that has just been made, nothing is asked for first."""
     resource, meta = apis.resource_of(obj), obj["metadata"]
-    namespace = meta.get("namespace", "")
-    try:
-        before = await host.get(resource, namespace, meta["name"])
-    except kube.NotFoundError:
-        before = None
+    namespace, before = meta.get("namespace", ""), None
+    if not (fresh and namespace):
+        with contextlib.suppress(kube.NotFoundError):
+            before = await host.get(resource, namespace, meta["name"])
     after = await host.apply(resource, namespace, obj, field_manager=layout.FIELD_MANAGER, force=True)
     if before is None:
         return "created"

@@ -1,7 +1,8 @@
 """What is done inside a new tenant: its first objects, and the proof that its API is usable."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from syncer.core import apis
@@ -20,43 +21,49 @@ _PAUSE = 0.1
 _NOT_YET = (kube.TransportError, kube.ServerError, kube.ForbiddenError, kube.NotFoundError)
 
 
-async def run(
-    host: Client,
-    namespace: str,
-    access: auth.Access,
-    objects: Sequence[Mapping[str, Any]],
-    *,
-    seconds: float,
-    progress: output.Progress,
-) -> None:
-    """Applies `objects` in the tenant; returns when it has a service account to run pods with, and its own
-    first roles.
+@contextlib.asynccontextmanager
+async def inside(
+    host: Client, namespace: str, access: auth.Access, *, seconds: float
+) -> AsyncIterator[Client]:
+    """The tenant's API by whatever way leads in; the body has so many seconds.
 
-    Raises DeadlineError that says what was awaited or answered last."""
+    Raises DeadlineError if they are not enough."""
     try:
         async with (
             asyncio.timeout(seconds),
             ways.way_in(host, namespace, access) as way,
             Client(ways.at(access, way), timeout=_REQUEST_LIMIT) as tenant,
         ):
-            while refusal := await _refusal(tenant, objects):
-                progress.waiting(refusal)
-                await asyncio.sleep(_PAUSE)
-            progress.waiting("service account default/default")
-            view = View(apis.SERVICE_ACCOUNTS, "default", fields="metadata.name=default")
-            async with watching(tenant, view) as scene:
-                await scene.until(
-                    lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
-                    seconds,
-                    "the tenant's first service account",
-                )
-            while refusal := await _unready(tenant):
-                progress.waiting(refusal)
-                await asyncio.sleep(_PAUSE)
+            yield tenant
     except TimeoutError as error:
         raise DeadlineError(
             f"the tenant API is not usable within {seconds:.0f} s", hint="`vcp logs NAME api` may tell why"
         ) from error
+
+
+async def furnish(tenant: Client, objects: Sequence[Mapping[str, Any]], progress: output.Progress) -> None:
+    """Applies `objects` in the tenant, as soon as it takes them."""
+    while refusal := await _refusal(tenant, objects):
+        progress.waiting(refusal)
+        await asyncio.sleep(_PAUSE)
+
+
+async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> None:
+    """Returns when the tenant has a service account to run pods with, so its controllers have begun, and its
+    own first roles.
+
+    Raises DeadlineError that says what was awaited."""
+    progress.waiting("service account default/default")
+    view = View(apis.SERVICE_ACCOUNTS, "default", fields="metadata.name=default")
+    async with watching(tenant, view) as scene:
+        await scene.until(
+            lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
+            seconds,
+            "the tenant's first service account",
+        )
+    while refusal := await _unready(tenant):
+        progress.waiting(refusal)
+        await asyncio.sleep(_PAUSE)
 
 
 async def _refusal(tenant: Client, objects: Sequence[Mapping[str, Any]]) -> str:

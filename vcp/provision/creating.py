@@ -6,7 +6,7 @@ that died anywhere is continued by the same command and removed by `vcp delete`.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,7 +45,8 @@ _API = {"api", "etcd"}
 class Creation:
     """One create under way. `survey` was read before the lock was held; namespaces in `named` may exist
     already, because the user has named them or the tenant lives there. A `run` is the mark of a create that
-    is to make the tenant, not to continue it, and may delete what bears that mark."""
+    is to make the tenant, not to continue it, and may delete what bears that mark. Its namespaces are `fresh`
+    once this very create has made them."""
 
     host: Client
     spec: Spec
@@ -54,6 +55,7 @@ class Creation:
     seconds: float
     named: frozenset[str] = frozenset()
     run: str = ""
+    fresh: bool = False
 
 
 def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
@@ -93,6 +95,7 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
     with progress.step("namespaces"):
         outcomes = await _namespaces(creation, first.objects)
         progress.result(_summary(outcomes))
+    creation = replace(creation, fresh=set(outcomes) == {"created"})
     async with lock.held(host, spec.namespace, layout.labels(spec, "create"), lock.identity()):
         outcomes += await _record(creation, first.objects)
         for step in access:
@@ -159,7 +162,7 @@ def _notes(creation: Creation, expires: datetime | None) -> dict[str, str]:
 async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[applying.Outcome]:
     with creation.progress.step(name):
         outcomes = await applying.apply_all(
-            creation.host, [obj for obj in objects if obj["kind"] != "Namespace"]
+            creation.host, [obj for obj in objects if obj["kind"] != "Namespace"], fresh=creation.fresh
         )
         creation.progress.result(_summary(outcomes))
     return outcomes
@@ -205,21 +208,24 @@ async def _finish(
     with progress.step("API"):
         await waiting.until_ready(host, spec.namespace, first, left(), progress)
         progress.result("ready")
+    access = auth.Access(
+        "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
+    )
     for step in steps:
         if step.name in _AFTER_THE_API:
             outcomes += await _apply(creation, step.name, step.objects)
-    with progress.step("tenant"):
-        access = auth.Access(
-            "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
-        )
-        tenant = render.tenant_objects(spec)
-        await bootstrap.run(host, spec.namespace, access, tenant, seconds=left(), progress=progress)
-        progress.result("usable")
-    # While the syncer and DNS start.
-    with progress.step("isolation"):
-        await verify(host, objects)
-        progress.result("verified")
-    outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
+    async with bootstrap.inside(host, spec.namespace, access, seconds=left()) as tenant:
+        with progress.step("tenant"):
+            await bootstrap.furnish(tenant, render.tenant_objects(spec), progress)
+            progress.result("furnished")
+        # While the syncer and DNS start, and the tenant's own controllers.
+        with progress.step("isolation"):
+            await verify(host, objects)
+            progress.result("verified")
+        outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
+        with progress.step("controllers"):
+            await bootstrap.staffed(tenant, left(), progress)
+            progress.result("at work")
     with progress.step("control plane"):
         await waiting.until_ready(host, spec.namespace, workloads, left(), progress)
         progress.result("ready")

@@ -15,6 +15,7 @@ Obj = dict[str, Any]
 
 _HERE = Path(__file__).parent.parent
 _COMPONENTS = {"api", "etcd", "syncer", "dns"}
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 _NAMESPACE_KEYS = {"namespace", "kubernetes.io/metadata.name"}
 
 
@@ -30,7 +31,7 @@ def _text(name: str) -> str:
 @functools.cache
 def _documents(name: str) -> bytes:
     """The parsed manifest as JSON, from which each caller gets a copy of its own at little cost."""
-    return msgspec.json.encode(list(yaml.safe_load_all(_text(name))))
+    return msgspec.json.encode(list(yaml.load_all(_text(name), Loader=_LOADER)))
 
 
 def documents(name: str) -> list[Obj]:

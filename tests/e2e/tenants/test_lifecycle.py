@@ -16,7 +16,7 @@ from .seen import METRICS
 # Steps of `vcp create`, as it names them; a crash after each of them is survived.
 STEPS = (
     *("namespaces", "record", "foundation", "address", "secrets", "etcd and API", "API"),
-    *("syncer and DNS", "tenant", "isolation", "control plane"),
+    *("syncer and DNS", "tenant", "isolation", "controllers", "control plane"),
 )
 
 
