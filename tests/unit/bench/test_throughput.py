@@ -73,5 +73,5 @@ def test_the_whole_matrix_fits_its_time() -> None:
     """At the rates of two CPUs: pods per second made and deleted, direct and through a tenant."""
     per_pod = 1 / 110 + 1 / 165 + 1 / 24 + 1 / 48
     seconds = sum(cell.pods * cell.repeat * per_pod + 5 * cell.tenants for cell in throughput._FULL)
-    assert seconds < 25 * 60
+    assert seconds < 40 * 60
     assert all(cell.limit > 2 * cell.pods * cell.repeat * per_pod for cell in throughput._FULL)
