@@ -70,30 +70,23 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         prefix = "vcp_syncer_"
         side = ("side", "resource")
+
+        def seconds(
+            name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...] = _SECONDS
+        ) -> Histogram:
+            return Histogram(f"{prefix}{name}_seconds", text, labels, buckets=buckets, registry=registry)
+
         self.build = Gauge(f"{prefix}build_info", "Always 1.", ("version",), registry=registry)
         self.leader = Gauge(f"{prefix}leader", "1 on the replica that writes.", registry=registry)
         self.depth = Gauge(f"{prefix}queue_depth", "Keys that wait.", ("lane",), registry=registry)
-        self.waited = Histogram(
-            f"{prefix}queue_seconds",
-            "Time that keys waited.",
-            ("resource",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.planned = Histogram(
-            f"{prefix}plan_seconds",
+        self.waited = seconds("queue", "Time that keys waited.", ("resource",))
+        self.planned = seconds(
+            "plan",
             "Time that plans took: the translation, without any request.",
             ("resource",),
-            buckets=_PLAN_SECONDS,
-            registry=registry,
+            _PLAN_SECONDS,
         )
-        self.lag = Histogram(
-            f"{prefix}sync_lag_seconds",
-            "From an event on the other side to the write to this one.",
-            side,
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self.lag = seconds("sync_lag", "From an event on the other side to the write to this one.", side)
         self.requests = Counter(
             f"{prefix}requests", "API requests.", ("side", "verb", "resource", "code"), registry=registry
         )
@@ -115,13 +108,7 @@ class Metrics:
             ("endpoint", "result"),
             registry=registry,
         )
-        self.serving = Histogram(
-            f"{prefix}served_seconds",
-            "Time that answers took.",
-            ("endpoint",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self.serving = seconds("served", "Time that answers took.", ("endpoint",))
         self.writes = WriteRates()
         registry.register(self.writes)
 
