@@ -39,6 +39,7 @@ SYNCER = "localhost/vcp-syncer:dev"
 
 # What the tool image offers beside a shell: name lookups through a real libc, an HTTP client, raw TCP.
 TOOLS_PACKAGES = ("busybox", "dash", "coreutils", "libc-bin", "curl", "bind9-dnsutils", "netcat-openbsd")
+K3S_PACKAGES = ("busybox-static",)  # k3s's image has a busybox, too
 PYTHON_PACKAGES = ("python3-minimal", "python3", "ca-certificates", "media-types", "netbase", "tzdata")
 # Nothing of these is read at run time, and they are half of a Debian root.
 DEBIAN_BALLAST = (
@@ -62,7 +63,11 @@ def archives(binaries: dict[str, Path]) -> list[Archive]:
         _of_binary(binaries, "coredns", COREDNS),
         _of_binary(binaries, "volumes", VOLUMES),
         Archive("tools", pins.fingerprint(repr(TOOLS_PACKAGES), pins.DEBIAN_SUITE), _tools),
-        Archive("kube", _folder_key(binaries, "kube"), lambda scratch: _kube(binaries["kube"], scratch)),
+        Archive(
+            "kube",
+            pins.fingerprint(_folder_key(binaries, "kube"), repr(K3S_PACKAGES), pins.DEBIAN_SUITE),
+            lambda scratch: _kube(binaries["kube"], scratch),
+        ),
         Archive("etcd", _folder_key(binaries, "etcd"), lambda scratch: _etcd(binaries, scratch)),
         _of_binary(binaries, "agnhost", AGNHOST),
         _of_binary(binaries, "crane", CRANE),
@@ -119,7 +124,11 @@ def _kube(kube: Path, scratch: Path) -> list[Image]:
     """The kube binary under each of its names; the references differ in what they start."""
     links = [(f"usr/local/bin/{name}", "kube") for name in pins.KUBE_COMPONENTS]
     layer = write_layer(scratch / "layer", [("usr/local/bin/kube", kube), ("tmp/", b""), *links])
-    standin = write_layer(scratch / "k3s", [(f"usr/local/bin/{name}", "kube") for name in ("k3s", "cp")])
+    busybox = _debian_root(scratch, K3S_PACKAGES) / "bin" / "busybox"
+    applets = [(f"bin/{name}", "busybox") for name in run(busybox, "--list").split() if name != "busybox"]
+    standin = write_layer(
+        scratch / "k3s", [("usr/local/bin/k3s", "kube"), ("bin/busybox", busybox), *applets]
+    )
     starts = {
         KUBE: "kubectl",
         KUBE_APISERVER: "kube-apiserver",

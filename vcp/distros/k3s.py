@@ -1,8 +1,6 @@
 """k3s: API server and controller manager in one process of one image.
 
-`k3s server` makes its leafs itself, from the CAs that it finds in `<data-dir>/server/tls`, and writes beside
-them; so an init container copies the Secret into an emptyDir. The etcd CAs that it also looks for there are
-for an embedded etcd: it gets none, since ours is its datastore, and nobody trusts what it makes instead.
+Why each of these is as it is: docs/decisions/0021-what-k3s-does-at-start.md.
 """
 
 from vcp import layout
@@ -24,53 +22,101 @@ _DATASTORE = ("etcd-server-ca.crt", "etcd-client.crt", "etcd-client.key", "token
 KEYS = {"pki-api": (*_TLS, *_DATASTORE)}
 
 _DATA = "/data"
-_SEED = (
-    "/seed"  # laid out as the data directory is, so that one `cp` of it is the whole of the init container
-)
+_SEED = "/seed"  # laid out as the data directory is, so that one `cp` fills it
+_KUBECONFIG = f"{_DATA}/admin.kubeconfig"
+_DRAIN_SECONDS = 5  # how long a replica serves on after the host has begun to take it out of the Service
+
+# Each start of the container is a first start: k3s finds the authorities of the Secret and nothing of its own from
+# an earlier run, which it would compare with the datastore by time of change and might refuse as newer. An attempt
+# that ends before k3s has written its kubeconfig, because etcd does not answer, is repeated here for a while, as
+# kube-apiserver dials on for 20 s; else every outage of etcd would end in the kubelet's back-off of minutes.
+_START = f"""\
+trap 'ended=1; kill -TERM "$server" 2>/dev/null' TERM INT
+ended= attempt=0 code=0
+rm -f {_KUBECONFIG}
+until [ "$ended" ] || [ -e {_KUBECONFIG} ] || [ "$attempt" -ge 20 ]; do
+  [ "$attempt" = 0 ] || sleep 1
+  attempt=$((attempt + 1))
+  rm -rf {_DATA}/server
+  cp -RL {_SEED}/. {_DATA}/
+  k3s "$@" &
+  server=$!
+  wait "$server"
+  code=$?
+  while kill -0 "$server" 2>/dev/null; do
+    wait "$server"
+    code=$?
+  done
+done
+exit "$code"
+"""
 
 
 def images(spec: Spec) -> dict[str, str]:
     """The images by container name."""
     tag = spec.version if "-k3s" in spec.version else f"{spec.version}-k3s1"
-    chosen = parts.image(spec, spec.images.k3s, "docker.io", "rancher/k3s", tag)
-    return {"seed": chosen, "api": chosen}
+    return {
+        "record": parts.etcd_image(spec),
+        "api": parts.image(spec, spec.images.k3s, "docker.io", "rancher/k3s", tag),
+    }
 
 
 def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:
-    """The init container that lays out the data directory, and the server."""
+    """The init container that waits for etcd and clears what k3s has recorded there, and the server."""
     chosen = images(spec)
     names = {name: name.replace("service-account.key", "service.key") for name in _TLS}
+    # k3s writes over these files what the datastore holds of them, and so must own copies that it may write.
+    seed = parts.secret("pki-api", names, mode=0o640)
     return ApiPod(
-        init_containers=[
-            parts.container(
-                "seed",
-                chosen["seed"],
-                spec.resources.api,
-                # -L: a Secret's files are links.
-                command=["cp", "-RL", f"{_SEED}/.", f"{_DATA}/"],
-                volumeMounts=[
-                    parts.mount("seed", f"{_SEED}/server/tls"),
-                    parts.mount("data", _DATA, read_only=False),
-                ],
-            )
-        ],
+        init_containers=[_record(spec, chosen["record"])],
         containers=[_server(spec, chosen["api"], service_cidr, sans)],
         volumes=[
-            {**parts.secret("pki-api", names), "name": "seed"},
+            {**seed, "name": "seed"},
             parts.secret("pki-api", {name: name for name in _DATASTORE}),
             {"name": "data", "emptyDir": {}},
+            {"name": "node", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},
             *parts.shared_volumes(),
         ],
     )
 
 
+def _record(spec: Spec, image: str) -> Obj:
+    """Waits for etcd, and makes the Secret the only source of the authorities.
+
+    k3s records them in the datastore at its first start and prefers that record to its files ever after, so a
+    renewed authority would have no effect. A fresh pod removes the record, and k3s makes it anew of the Secret.
+    """
+    return parts.container(
+        "record",
+        image,
+        spec.resources.api,
+        command=["etcdctl"],
+        args=[
+            f"--endpoints={','.join(layout.etcd_endpoints(spec))}",
+            f"--cacert={PKI}/etcd-server-ca.crt",
+            f"--cert={PKI}/etcd-client.crt",
+            f"--key={PKI}/etcd-client.key",
+            # It repeats the request until then, where a shorter time would end in the kubelet's back-off.
+            "--command-timeout=30m",
+            "del",
+            "--prefix",
+            "/bootstrap/",
+        ],
+        volumeMounts=[parts.mount("pki-api", PKI)],
+    )
+
+
 def _server(spec: Spec, image: str, service_cidr: str, sans: tuple[str, ...]) -> Obj:
+    # The listener closes at the signal, and --shutdown-delay-duration acts on the API server behind it.
+    drain: Obj = (
+        {"lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}}} if spec.replicas > 1 else {}
+    )
     return parts.container(
         "api",
         image,
         spec.resources.api,
-        command=["k3s"],
+        command=["sh", "-c", _START, "k3s"],
         args=_arguments(spec, service_cidr, sans),
         env=[
             *parts.environment(spec.resources.api),
@@ -79,10 +125,14 @@ def _server(spec: Spec, image: str, service_cidr: str, sans: tuple[str, ...]) ->
         ports=[{"name": "https", "containerPort": layout.API_PORT}],
         volumeMounts=[
             parts.mount("data", _DATA, read_only=False),
+            # Without an agent, too, k3s writes a node's password here before it starts the API server.
+            parts.mount("node", "/etc/rancher", read_only=False),
             parts.mount("tmp", "/tmp", read_only=False),  # noqa: S108 (a volume of the pod's own)
             parts.mount("pki-api", PKI),
+            parts.mount("seed", f"{_SEED}/server/tls"),
             *parts.shared_mounts(),
         ],
+        **drain,
         **parts.api_probes(),
     )
 
@@ -91,7 +141,7 @@ def _arguments(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[str
     return [
         "server",
         f"--data-dir={_DATA}",
-        f"--write-kubeconfig={_DATA}/admin.kubeconfig",
+        f"--write-kubeconfig={_KUBECONFIG}",
         "--disable-agent",
         "--disable-scheduler",
         "--disable-cloud-controller",
@@ -108,7 +158,7 @@ def _arguments(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[str
         f"--datastore-cafile={PKI}/etcd-server-ca.crt",
         f"--datastore-certfile={PKI}/etcd-client.crt",
         f"--datastore-keyfile={PKI}/etcd-client.key",
-        # k3s keeps its bootstrap data in the datastore, encrypted with the token: it must never change.
+        # Encrypts the record in the datastore: it must never change.
         f"--token-file={PKI}/token",
         *(f"--tls-san={san}" for san in sans),
         *(f"--kube-apiserver-arg={flag[2:]}" for flag in parts.flags(parts.api_flags(spec))),

@@ -114,6 +114,8 @@ def _api(spec: Spec, image: str, service_cidr: str) -> Obj:
         "tls-cert-file": f"{PKI}/api-serving.crt",
         "tls-private-key-file": f"{PKI}/api-serving.key",
     }
+    if spec.replicas > 1:
+        own["shutdown-delay-duration"] = "5s"  # serve on until the host's proxies know
     return parts.container(
         "api",
         image,

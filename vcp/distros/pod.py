@@ -15,6 +15,7 @@ Obj = dict[str, Any]
 CONFIG = "/etc/vcp/config"
 PKI = "/etc/vcp/pki"
 ENCRYPTION = "/etc/vcp/encryption"
+ETCD_VERSION = "3.6.8-0"  # the one that kubeadm of the newest known Kubernetes takes
 
 # The host, or the syncer, plays these parts. Names as in cmd/kube-controller-manager/names; the cloud
 # controllers (service-lb, node-route, cloud-node-lifecycle) do not start without a cloud provider.
@@ -78,9 +79,8 @@ def api_flags(spec: Spec) -> dict[str, str]:
         "service-account-issuer": layout.issuer(spec),
     }
     if spec.replicas > 1:
-        # Clients keep one connection: now and then it is moved, so that a restarted pod gets its share. And a
-        # pod that ends serves on until the host's proxies know.
-        shared |= {"goaway-chance": "0.001", "shutdown-delay-duration": "5s"}
+        # Clients keep one connection: now and then it is moved, so that a restarted pod gets its share.
+        shared |= {"goaway-chance": "0.001"}
     return shared | spec.extra_args.api_server
 
 
@@ -150,13 +150,18 @@ def image(spec: Spec, own: str, registry: str, name: str, tag: str) -> str:
     return own or f"{spec.image_registry or registry}/{name}:{tag}"
 
 
+def etcd_image(spec: Spec) -> str:
+    """etcd's image, which holds `etcdctl` as well."""
+    return image(spec, spec.images.etcd, "registry.k8s.io", "etcd", ETCD_VERSION)
+
+
 def mount(name: str, path: str, *, read_only: bool = True) -> Obj:
     return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
 
 
-def secret(name: str, files: Mapping[str, str] | None = None) -> Obj:
+def secret(name: str, files: Mapping[str, str] | None = None, mode: int = 0o440) -> Obj:
     """A volume of one Secret; `files` renames keys to paths. The group may read, being the pod's fsGroup."""
-    source: Obj = {"secretName": name, "defaultMode": 0o440}
+    source: Obj = {"secretName": name, "defaultMode": mode}
     if files is not None:
         source["items"] = [{"key": key, "path": path} for key, path in files.items()]
     return {"name": name, "secret": source}

@@ -73,7 +73,7 @@ def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
     pod["containers"] = share.containers
     pod["volumes"] = share.volumes
     if spec.replicas > 1:
-        pod["terminationGracePeriodSeconds"] += 5  # the shutdown delay that such API servers keep
+        pod["terminationGracePeriodSeconds"] += 5  # for as long such a replica serves on
         pod["topologySpreadConstraints"] = spread(selector)
         found["PodDisruptionBudget/api"]["spec"]["selector"] = {"matchLabels": selector}
     else:

@@ -10,13 +10,8 @@ from vcp.render.manifests import Obj, objects, pod_template, spread
 from vcp.spec import Spec
 from vcp.spec.units import quantity
 
-VERSION = "3.6.8-0"  # the one that kubeadm of the newest known Kubernetes takes
 _PKI = "/etc/vcp/pki"
 _LARGEST = 8 * 1024**3  # what etcd suggests as the largest database
-
-
-def image(spec: Spec) -> str:
-    return parts.image(spec, spec.images.etcd, "registry.k8s.io", "etcd", VERSION)
 
 
 def etcd(spec: Spec) -> list[Obj]:
@@ -28,7 +23,9 @@ def etcd(spec: Spec) -> list[Obj]:
     members = found["StatefulSet/etcd"]
     members["spec"]["replicas"] = spec.etcd.replicas
     pod = pod_template(members, spec, "etcd")
-    base = parts.container("etcd", image(spec), spec.resources.etcd, args=parts.flags(_flags(spec)))
+    base = parts.container(
+        "etcd", parts.etcd_image(spec), spec.resources.etcd, args=parts.flags(_flags(spec))
+    )
     manifest = pod["containers"][0]
     manifest["env"] += parts.environment(spec.resources.etcd)
     pod["containers"] = [{**base, **manifest}]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -12,22 +13,26 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
+// release is the k3s whose behaviour at start the double plays, as read in its source and documentation.
+const release = "v1.36.3+k3s1"
+
 // k3s is a test double of `k3s server`: it takes the command line and the file layout that vcp uses and runs the same
-// upstream components in one process, with the defaults that k3s gives them. It is not k3s: no agent, no datastore of
-// its own, no packaged components, no supervisor API.
+// upstream components in one process, with the defaults that k3s gives them, behind the same listener and with the same
+// record in the datastore. It is not k3s: no agent, no datastore of its own, no packaged components, no join.
 type k3s struct {
 	flags map[string][]string
 	data  string
+	token string
 }
 
 type flagKind int
@@ -52,31 +57,64 @@ var k3sFlags = map[string]flagKind{
 	"kube-apiserver-arg": list, "kube-controller-manager-arg": list,
 }
 
+// runK3s starts in the order of k3s: the record in the datastore, the files that are missing, the listener, the node's
+// password, the record again, and then the API server and, once it is ready, the controllers.
 func runK3s(arguments []string) error {
 	log.SetFlags(0)
-	log.Print("k3s stand-in: a test double made of upstream components, not k3s")
+	log.Printf("k3s stand-in: plays k3s %s, a test double made of upstream components, not k3s", release)
 	server, err := parseK3s(arguments)
 	if err != nil {
 		return err
 	}
-	leafs, err := server.prepare()
-	if err != nil {
-		return err
-	}
-	// Two components in one process configure logging twice; k3s allows it in the same way.
-	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	ended := make(chan error, 2)
-	go func() { ended <- component(ctx, apiserver.NewAPIServerCommand(), server.apiserver(leafs)) }()
+	record, err := server.bootstrap(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing server: failed to bootstrap cluster data: %w", err)
+	}
+	leafs, err := server.prepare()
+	if err != nil {
+		return fmt.Errorf("failed to generate server dependencies: %w", err)
+	}
+	front, err := server.listen(ctx, leafs)
+	if err != nil {
+		return fmt.Errorf("failed to start supervisor listener: %w", err)
+	}
+	if err := nodePassword(ctx); err != nil {
+		return nil // a signal came first
+	}
+	if err := record.save(ctx); err != nil {
+		return fmt.Errorf("starting kubernetes: failed to start cluster: %w", err)
+	}
+	if err := server.writeKubeconfigs(leafs); err != nil {
+		return err
+	}
+	return server.runComponents(ctx, front, leafs)
+}
+
+// runComponents returns when a component has ended, which ends k3s, or some seconds after a signal: the components
+// outlive the listener by that time.
+func (k *k3s) runComponents(signalled context.Context, front *supervisor, made *leafs) error {
+	// Two components in one process configure logging twice; k3s allows it in the same way.
+	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	context.AfterFunc(signalled, func() { time.AfterFunc(5*time.Second, cancel) })
+	ended := make(chan error, 3)
+	go func() { ended <- runAPIServer(ctx, k.apiserver(made), front.handle) }()
 	go func() {
-		if err := server.waitForAPI(ctx, leafs); err != nil {
+		if err := k.waitForAPI(ctx, made); err != nil {
 			ended <- err
 			return
 		}
-		ended <- component(ctx, controllermanager.NewControllerManagerCommand(), server.controllerManager(leafs))
+		go func() {
+			if err := front.share(ctx); err != nil && ctx.Err() == nil {
+				ended <- fmt.Errorf("serving certificate: %w", err)
+			}
+		}()
+		ended <- component(ctx, controllermanager.NewControllerManagerCommand(), k.controllerManager(made))
 	}()
-	err = <-ended
+	err := <-ended
 	if ctx.Err() != nil {
 		<-ended // both drain after a signal
 		return nil
@@ -110,12 +148,12 @@ func parseK3s(arguments []string) (*k3s, error) {
 	if !strings.HasPrefix(server.one("datastore-endpoint", ""), "https://") {
 		return nil, errors.New("the stand-in has no datastore of its own: pass --datastore-endpoint=https://…")
 	}
-	for _, name := range []string{"datastore-cafile", "datastore-certfile", "datastore-keyfile", "token-file"} {
-		if path := server.one(name, ""); path != "" {
-			if _, err := os.Stat(path); err != nil {
-				return nil, fmt.Errorf("--%s: %w", name, err)
-			}
-		}
+	content, err := os.ReadFile(server.one("token-file", ""))
+	if err != nil {
+		return nil, fmt.Errorf("--token-file: %w", err)
+	}
+	if server.token = strings.TrimSpace(string(content)); server.token == "" {
+		return nil, errors.New("--token-file: the file is empty")
 	}
 	return server, nil
 }
@@ -127,21 +165,49 @@ func (k *k3s) one(name, otherwise string) string {
 	return otherwise
 }
 
-func (k *k3s) tls(name string) string { return filepath.Join(k.data, "server", "tls", name) }
+func (k *k3s) folder(name string) string { return filepath.Join(k.data, "server", name) }
 
-func (k *k3s) port() string { return k.one("https-listen-port", "6443") }
+func (k *k3s) tls(name string) string { return filepath.Join(k.folder("tls"), name) }
 
-// prepare reads the CAs, issues the leafs that k3s would, and writes the kubeconfigs.
+// port is the supervisor's, to which clients come; the API server listens on the next one, on loopback alone.
+func (k *k3s) port() int {
+	port, _ := strconv.Atoi(k.one("https-listen-port", "6443"))
+	return port
+}
+
+func (k *k3s) apiPort() string { return strconv.Itoa(k.port() + 1) }
+
+// prepare reads the CAs and makes what is missing beside them: the leafs, and the files of an etcd of its own and of a
+// network that nobody uses here, which are recorded in the datastore all the same.
 func (k *k3s) prepare() (*leafs, error) {
-	made, err := issueLeafs(filepath.Join(k.data, "server", "tls"), k.names())
+	made, err := issueLeafs(k.folder("tls"), k.names())
 	if err != nil {
 		return nil, err
 	}
-	credentials := filepath.Join(k.data, "server", "cred")
-	if err := os.MkdirAll(credentials, 0o700); err != nil {
-		return nil, err
+	for _, name := range []string{"server-ca", "peer-ca"} {
+		if err := made.authority(filepath.Join("etcd", name)); err != nil {
+			return nil, err
+		}
 	}
-	server := "https://127.0.0.1:" + k.port()
+	return made, k.writeSecrets()
+}
+
+// writeSecrets makes the users' passwords from the token, and a key for a network that is not there.
+func (k *k3s) writeSecrets() error {
+	users := fmt.Sprintf("%s,node,node,k3s:agent\n%s,server,server,k3s:server\n", k.token, k.token)
+	if err := os.WriteFile(filepath.Join(k.folder("cred"), "passwd"), []byte(users), 0o600); err != nil {
+		return err
+	}
+	path := filepath.Join(k.folder("cred"), "ipsec.psk")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return os.WriteFile(path, []byte(rand.Text()+"\n"), 0o600)
+}
+
+// writeKubeconfigs writes them for the components and for the administrator.
+func (k *k3s) writeKubeconfigs(made *leafs) error {
+	credentials, server := k.folder("cred"), "https://127.0.0.1:"+k.apiPort()
 	paths := map[string]string{
 		filepath.Join(credentials, "admin.kubeconfig"):      "client-admin",
 		filepath.Join(credentials, "controller.kubeconfig"): "client-controller",
@@ -151,10 +217,10 @@ func (k *k3s) prepare() (*leafs, error) {
 	}
 	for path, client := range paths {
 		if err := made.writeKubeconfig(path, server, client); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return made, nil
+	return nil
 }
 
 func (k *k3s) names() []string {
@@ -179,11 +245,10 @@ func (k *k3s) apiserver(made *leafs) []string {
 		"anonymous-auth":                     "false",
 		"api-audiences":                      issuer + ",k3s",
 		"authorization-mode":                 "Node,RBAC",
-		"bind-address":                       k.one("bind-address", "0.0.0.0"),
+		"bind-address":                       "127.0.0.1",
 		"cert-dir":                           k.tls("temporary-certs"),
 		"client-ca-file":                     k.tls("client-ca.crt"),
 		"enable-admission-plugins":           "NodeRestriction",
-		"enable-aggregator-routing":          "true",
 		"enable-bootstrap-token-auth":        "true",
 		"etcd-cafile":                        k.one("datastore-cafile", ""),
 		"etcd-certfile":                      k.one("datastore-certfile", ""),
@@ -201,7 +266,7 @@ func (k *k3s) apiserver(made *leafs) []string {
 		"requestheader-extra-headers-prefix": "X-Remote-Extra-",
 		"requestheader-group-headers":        "X-Remote-Group",
 		"requestheader-username-headers":     "X-Remote-User",
-		"secure-port":                        k.port(),
+		"secure-port":                        k.apiPort(),
 		"service-account-issuer":             issuer,
 		"service-account-key-file":           k.tls("service.key"),
 		"service-account-signing-key-file":   k.tls("service.key"),
@@ -249,7 +314,7 @@ func (k *k3s) waitForAPI(ctx context.Context, made *leafs) error {
 	if err != nil {
 		return err
 	}
-	url := "https://127.0.0.1:" + k.port() + "/readyz"
+	url := "https://127.0.0.1:" + k.apiPort() + "/readyz"
 	for ctx.Err() == nil {
 		if answer, err := client.Get(url); err == nil {
 			_ = answer.Body.Close()

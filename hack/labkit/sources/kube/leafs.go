@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -54,19 +55,42 @@ func issueLeafs(folder string, servingNames []string) (*leafs, error) {
 	return made, nil
 }
 
-func subject(user string, groups ...string) pkix.Name {
-	return pkix.Name{CommonName: user, Organization: groups}
-}
-
-func (l *leafs) issue(name string, authority *tls.Certificate, subject pkix.Name, serving []string) error {
+// authority makes a certificate authority of its own, unless there is one.
+func (l *leafs) authority(name string) error {
+	if _, err := os.Stat(l.certificate(name)); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(l.certificate(name)), 0o700); err != nil {
+		return err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: subject("k3s-" + filepath.Base(name)),
+		NotBefore: now, NotAfter: now.AddDate(10, 0, 0), KeyUsage: x509.KeyUsageCertSign, IsCA: true,
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return err
 	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writePEM(l.key(name), "PRIVATE KEY", encoded), writePEM(l.certificate(name), "CERTIFICATE", der))
+}
+
+func subject(user string, groups ...string) pkix.Name {
+	return pkix.Name{CommonName: user, Organization: groups}
+}
+
+// leafTemplate is a client's certificate, or a server's if it has names.
+func leafTemplate(subject pkix.Name, serving []string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) // never fails
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: subject, NotBefore: now.Add(-5 * time.Minute), NotAfter: now.AddDate(1, 0, 0),
@@ -74,14 +98,23 @@ func (l *leafs) issue(name string, authority *tls.Certificate, subject pkix.Name
 	}
 	if serving != nil {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		for _, name := range serving {
-			if address := net.ParseIP(name); address != nil {
-				template.IPAddresses = append(template.IPAddresses, address)
-			} else {
-				template.DNSNames = append(template.DNSNames, name)
-			}
+	}
+	for _, name := range serving {
+		if address := net.ParseIP(name); address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
+	return template
+}
+
+func (l *leafs) issue(name string, authority *tls.Certificate, subject pkix.Name, serving []string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := leafTemplate(subject, serving)
 	issuer, err := x509.ParseCertificate(authority.Certificate[0])
 	if err != nil {
 		return err
@@ -101,7 +134,11 @@ func (l *leafs) issue(name string, authority *tls.Certificate, subject pkix.Name
 }
 
 func writePEM(path, kind string, der []byte) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	return os.WriteFile(path, pemOf(kind, der), 0o600)
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
 func (l *leafs) writeKubeconfig(path, server, client string) error {

@@ -33,9 +33,6 @@ var components = map[string]func() *cobra.Command{
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 }
 
-// tools are what the k3s stand-in's image holds beside Kubernetes.
-var tools = map[string]func([]string) error{"k3s": runK3s, "cp": runCopy}
-
 func main() {
 	name := filepath.Base(os.Args[0])
 	if name == "kubectl" {
@@ -46,8 +43,8 @@ func main() {
 		}
 		return
 	}
-	if tool, known := tools[name]; known {
-		if err := tool(os.Args[1:]); err != nil {
+	if name == "k3s" {
+		if err := runK3s(os.Args[1:]); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			os.Exit(1)
 		}
