@@ -26,10 +26,10 @@ _SEED = "/seed"  # laid out as the data directory is, so that one `cp` fills it
 _KUBECONFIG = f"{_DATA}/admin.kubeconfig"
 _DRAIN_SECONDS = 5  # how long a replica serves on after the host has begun to take it out of the Service
 
-# Each start of the container is a first start: k3s finds the authorities of the Secret and nothing of its own from
-# an earlier run, which it would compare with the datastore by time of change and might refuse as newer. An attempt
-# that ends before k3s has written its kubeconfig, because etcd does not answer, is repeated here for a while, as
-# kube-apiserver dials on for 20 s; else every outage of etcd would end in the kubelet's back-off of minutes.
+# Each start of the container is a first start: k3s finds the authorities of the Secret and nothing of its own
+# from an earlier run, which it would compare with the datastore and might refuse as newer. An attempt that
+# ends before k3s has written its kubeconfig, because etcd does not answer, is repeated here for a while, as
+# kube-apiserver dials on for 20 s; otherwise an outage of etcd would end in the kubelet's back-off.
 _START = f"""\
 trap 'ended=1; kill -TERM "$server" 2>/dev/null' TERM INT
 ended= attempt=0 code=0
@@ -84,8 +84,8 @@ def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:
 def _record(spec: Spec, image: str) -> Obj:
     """Waits for etcd, and makes the Secret the only source of the authorities.
 
-    k3s records them in the datastore at its first start and prefers that record to its files ever after, so a
-    renewed authority would have no effect. A fresh pod removes the record, and k3s makes it anew of the Secret.
+    k3s records them in the datastore at its first start and prefers that record to its files ever after, so
+    that a renewed authority would have no effect. A fresh pod removes the record; k3s writes a new one.
     """
     return parts.container(
         "record",
