@@ -202,6 +202,20 @@ async def test_waiting_ends_when_every_workload_is_rolled_out(api: FakeApi, clie
     assert set(progress.reasons) == {"api-0 is Pending"}
 
 
+async def test_waiting_goes_on_while_a_replica_of_the_old_template_serves(
+    api: FakeApi, client: Client
+) -> None:
+    """The old replica is ready in place of the new one, and both are counted."""
+    rolling = workload("api", "ns", "a")
+    rolling["status"]["replicas"] = 2
+    api.put("deployments", rolling)
+    with pytest.raises(DeadlineError, match="api 1 of the old template left"):
+        await waiting.until_ready(client, "ns", [("Deployment", "api")], 0.1, Recorder())  # type: ignore[arg-type]
+    rolling["status"]["replicas"] = 1
+    api.put("deployments", rolling)
+    await waiting.until_ready(client, "ns", [("Deployment", "api")], 5, Recorder())  # type: ignore[arg-type]
+
+
 async def test_waiting_in_vain_says_why(api: FakeApi, client: Client) -> None:
     api.put("pods", pod("api-0", "ns", "a", "api") | {"status": {"phase": "Pending"}})
     with pytest.raises(DeadlineError, match=r"it waits because\n  api-0 is Pending"):

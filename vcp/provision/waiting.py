@@ -73,12 +73,17 @@ def lagging(scene: Scene, wanted: set[tuple[str, str]]) -> list[str]:
 
 
 def rolled_out(workload: Obj) -> str:
-    """Empty when every replica runs the current template and is ready, else how many are and do."""
+    """Empty when every replica runs the current template and is ready, else what is missing."""
     ready = inventory.component(workload)
     if ready.why:
         return ready.why
-    updated = (workload.get("status") or {}).get("updatedReplicas", 0)
-    return "" if updated >= ready.desired else f"{ready.name} {updated}/{ready.desired} updated"
+    status = workload.get("status") or {}
+    updated = status.get("updatedReplicas", 0)
+    if updated < ready.desired:
+        return f"{ready.name} {updated}/{ready.desired} updated"
+    # A replica of the old template that still serves also hides that the new one is not ready.
+    old = status.get("replicas", 0) - updated
+    return f"{ready.name} {old} of the old template left" if old > 0 else ""
 
 
 def why(scene: Scene) -> list[str]:
