@@ -1,7 +1,10 @@
-.PHONY: test verify demo clean
+.PHONY: test soak verify demo clean
 
 test: ## everything: hack/verify, then the e2e suite on the lab
 	@hack/test
+
+soak: ## the long forms of the fault and stream tests, and the whole bench
+	@hack/test --soak
 
 verify: ## format, lint, types, layers, and every test that needs no cluster
 	@hack/verify

@@ -21,6 +21,7 @@ from labkit.lab import DEFAULT_NAME, Lab
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
+SOAK = bool(os.environ.get("VCP_SOAK"))  # `make soak`: the long form of tests that gain from length
 DEADLINE = 60.0  # seconds; nothing on a quiet lab takes a tenth of it
 
 
@@ -30,6 +31,18 @@ def hack_lab(*arguments: str, name: str | None = None) -> str:
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, f"hack/lab {' '.join(arguments)}:\n{result.stdout}{result.stderr}"
     return result.stdout
+
+
+# These look for whatever any `vcp run` has left on the host, so they follow one another.
+RUNS = ("test_run", "test_pytest_plugin", "test_rbac")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker takes the tests of a file one after another, because they share tenants."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            name = item.path.stem
+            item.add_marker(pytest.mark.xdist_group("runs" if name in RUNS else name))
 
 
 class LabUser:

@@ -15,6 +15,8 @@ from labkit.lab import Lab
 from ..conftest import ROOT, LabUser, eventually, hack_lab
 from ..objects import pod, service, web
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def own_lab() -> Iterator[str]:

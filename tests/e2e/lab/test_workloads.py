@@ -1,5 +1,7 @@
 """The lab is a real cluster: what pods, Services, names and claims do anywhere, they do here."""
 
+import pytest
+
 from labkit import images
 from labkit.images import SYNCER_UID
 
@@ -128,6 +130,7 @@ def test_pods_on_two_nodes_reach_each_other(lab: LabUser, namespace: str) -> Non
         lab.kubectl("-n", namespace, "exec", f"on-{here}", "--", *dial)
 
 
+@pytest.mark.alone
 def test_draining_a_node_moves_its_pods(lab: LabUser, namespace: str) -> None:
     lab.apply(deployment(web("moved")), namespace=namespace)
     lab.wait("--for=condition=Available", "deployment/moved", namespace=namespace)

@@ -1,6 +1,7 @@
 """What stands on the host, in a form that two moments can be compared by."""
 
 import functools
+import json
 from typing import Any
 
 from ..conftest import LabUser
@@ -36,3 +37,19 @@ def versions(lab: LabUser, *namespaces: str) -> Versions:
 
 def namespaces(lab: LabUser) -> set[str]:
     return {item["metadata"]["name"] for item in lab.get("namespaces")["items"]}
+
+
+def runs(lab: LabUser) -> set[str]:
+    """The namespaces of throwaway tenants that a `vcp run` has made."""
+    return {name for name in namespaces(lab) if name.startswith("vcp-run-")}
+
+
+def traces(lab: LabUser, name: str) -> set[str]:
+    """Every object on the host that names a tenant, as kind/namespace/name; Events fade by themselves."""
+    plurals = lab.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+    kept = [
+        one for one in plurals if not one.startswith(("events", "componentstatuses")) and METRICS not in one
+    ]
+    items: list[dict[str, Any]] = lab.get(",".join(kept), "-A")["items"]
+    found = [obj for obj in items if name in json.dumps(obj)]
+    return {f"{o['kind']}/{o['metadata'].get('namespace', '')}/{o['metadata']['name']}" for o in found}

@@ -5,13 +5,12 @@ trace.
 import os
 import signal
 import time
-from typing import Any
 
 import pytest
 
 from ..conftest import LabUser, eventually
 from .conftest import DISTROS, Tenant, Vcp, new_name
-from .seen import METRICS
+from .seen import traces
 
 # Steps of `vcp create`, as it names them; a crash after each of them is survived.
 STEPS = (
@@ -86,11 +85,10 @@ def test_a_create_that_died_at_any_step_is_continued(vcp: Vcp, name: str, distro
 
 
 def test_a_create_that_died_is_deleted_without_a_trace(vcp: Vcp, name: str) -> None:
-    before = settled(vcp.lab)
     for step in ("record", "etcd and API"):
         _killed_after(step, vcp, "create", name)
         vcp.run("delete", name, "--yes")
-        as_before(vcp.lab, before)
+        gone(vcp.lab, name)
 
 
 def _killed_after(step: str, vcp: Vcp, *command: str) -> None:
@@ -103,13 +101,13 @@ def _killed_after(step: str, vcp: Vcp, *command: str) -> None:
 
 @pytest.mark.parametrize("distro", DISTROS)
 def test_delete_leaves_nothing(vcp: Vcp, name: str, distro: str) -> None:
-    before, kubeconfig = settled(vcp.lab), vcp.kubeconfig.read_text()
+    kubeconfig = vcp.kubeconfig.read_text()
     vcp.run("create", name, "--distro", distro)
-    assert everything(vcp.lab) != before
+    assert traces(vcp.lab, name)
     start = time.monotonic()
     vcp.run("delete", name, "--yes")
     print(f"\ndeleted in {time.monotonic() - start:.1f} s")
-    as_before(vcp.lab, before)
+    gone(vcp.lab, name)
     assert name not in vcp.kubeconfig.read_text()
     assert kubeconfig.count("name: lab") == vcp.kubeconfig.read_text().count("name: lab")
 
@@ -144,48 +142,16 @@ def created(tenant: Tenant, name: str) -> bool:
     return result.returncode == 0 or "already exists" in result.stderr
 
 
-def settled(lab: LabUser) -> set[str]:
-    """Everything on the host, once what other tests deleted is gone."""
-
-    def going() -> list[str]:
-        items: list[dict[str, Any]] = lab.get("namespaces,persistentvolumes")["items"]
-        passing = [item for item in items if item["status"]["phase"] in {"Terminating", "Released"}]
-        return [item["metadata"]["name"] for item in passing]
-
-    eventually("nothing on its way out", lambda: not going())
-    return everything(lab)
-
-
-def as_before(lab: LabUser, before: set[str]) -> None:
-    """Waits until the host is as it was: a volume goes some seconds behind its claim."""
+def gone(lab: LabUser, name: str) -> None:
+    """Waits until nothing on the host names the tenant: a volume goes some seconds behind its claim."""
     left: set[str] = set()
 
-    def same() -> bool:
+    def none() -> bool:
         nonlocal left
-        left = everything(lab) ^ before
+        left = traces(lab, name)
         return not left
 
     try:
-        eventually("the host as before", same, seconds=30)
+        eventually("no trace of it", none, seconds=30)
     except AssertionError:
-        pytest.fail(f"left behind or missing: {sorted(left)}")
-
-
-def everything(lab: LabUser) -> set[str]:
-    """Every object on the host that somebody made, as kind/namespace/name; not what controllers do by
-    themselves.
-    """
-    kinds = lab.kubectl("api-resources", "--verbs=list", "-o", "name").split()
-    passing = (
-        "events",
-        "leases",
-        "componentstatuses",
-        "pods",
-        "replicasets",
-        "endpointslices",
-        "endpoints",
-        "controllerrevisions",
-    )
-    kept = [kind for kind in kinds if not kind.startswith(passing) and METRICS not in kind]
-    items: list[dict[str, Any]] = lab.get(",".join(kept), "-A")["items"]
-    return {f"{o['kind']}/{o['metadata'].get('namespace', '')}/{o['metadata']['name']}" for o in items}
+        pytest.fail(f"left behind: {sorted(left)}")

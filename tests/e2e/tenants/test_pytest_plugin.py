@@ -61,10 +61,6 @@ def command(lab: LabUser, *arguments: str) -> list[str]:
     return [*inside, *inner, *arguments]
 
 
-def tenants(lab: LabUser) -> set[str]:
-    return {name for name in seen.namespaces(lab) if name.startswith("vcp-run-")}
-
-
 def test_two_workers_have_a_tenant_each_and_a_failure_leaves_nothing(vcp: Vcp, project: Path) -> None:
     pod = objects.pod("one")
     for name, passes in (("a", True), ("b", False)):
@@ -80,7 +76,7 @@ def test_two_workers_have_a_tenant_each_and_a_failure_leaves_nothing(vcp: Vcp, p
     )
     assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
     assert len(set(re.findall("^tenant run-.*", done.stdout, re.MULTILINE))) == 2, done.stdout
-    assert tenants(vcp.lab) == set()
+    assert seen.runs(vcp.lab) == set()
 
 
 def test_ctrl_c_deletes_the_tenant_first(vcp: Vcp, project: Path) -> None:
@@ -98,9 +94,9 @@ def test_ctrl_c_deletes_the_tenant_first(vcp: Vcp, project: Path) -> None:
         for line in running.stdout:
             if "tenant run-" in line:
                 break
-        assert len(tenants(vcp.lab)) == 2
+        assert len(seen.runs(vcp.lab)) == 2
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does
         told = running.stdout.read()
     assert running.returncode == 2, told
     assert "KeyboardInterrupt" in told
-    eventually("the tenant is gone", lambda: not tenants(vcp.lab), 10)
+    eventually("the tenant is gone", lambda: not seen.runs(vcp.lab), 10)

@@ -78,6 +78,7 @@ def test_an_eviction_on_the_host_ends_the_pod_in_the_tenant_too(place: Place) ->
     assert place.pod(name) is None
 
 
+@pytest.mark.alone
 def test_a_drain_on_the_host_moves_the_pods_to_another_node(place: Place) -> None:
     if len(place.lab.lab.nodes()) < 2:
         pytest.skip("needs two nodes")

@@ -33,6 +33,7 @@ def real(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ten
     vcp.run("delete", name, "--yes")
 
 
+@pytest.mark.alone
 def test_a_tenant_may_see_the_hosts_own_nodes(lab: LabUser, real: Tenant) -> None:
     hosts = {node["metadata"]["name"]: node for node in lab.get("nodes")["items"]}
     eventually("all nodes", lambda: len(real.get("nodes")["items"]) == len(hosts))
