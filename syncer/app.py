@@ -79,15 +79,15 @@ async def run(
     ):
         metrics = Metrics()
         metrics.build.labels(version("vcp")).set(1)
-        scope = _scope(settings, await _anchor(host, settings.workload_namespace, stop))
+        known = scope(settings, await _anchor(host, settings.namespace, stop))
         identity = os.environ.get("POD_NAME") or socket.gethostname()
         # By these `vcp delete` finds it in a namespace that stays.
-        labels = {"app.kubernetes.io/part-of": "vcp", marks.TENANT: settings.tenant}
-        leadership = Leadership(host, settings.namespace, identity, labels=labels)
+        labels = {"app.kubernetes.io/part-of": "vcp", marks.TENANT: settings.name}
+        leadership = Leadership(host, settings.control_namespace, identity, labels=labels)
         parts = Parts(
             {"tenant": tenant, "host": host},
-            resources.registry(settings.nodes, metrics=bool(settings.metrics_address)),
-            scope,
+            resources.registry(settings.sync),
+            known,
             leadership,
             metrics,
             time.time,
@@ -96,7 +96,7 @@ async def run(
         manager = Manager(parts)
 
         async with _serving(settings, manager, tenant, host, listener, stop):
-            _log.info("started", extra={"tenant": settings.tenant, "identity": identity})
+            _log.info("started", extra={"tenant": settings.name, "identity": identity})
             collecting = asyncio.create_task(garbage.collect_once(manager.listed()), name="garbage")
             try:
                 await manager.run(stop)
@@ -160,23 +160,11 @@ async def _anchor(host: Client, namespace: str, stop: asyncio.Event) -> str:
                 continue
 
 
-def _scope(settings: Settings, anchor: str) -> Scope:
-    return Scope(
-        name=settings.tenant,
-        namespace=settings.workload_namespace,
-        control_namespace=settings.namespace,
-        anchor=anchor,
-        api_address=settings.api_address,
-        dns_address=settings.dns_address,
-        cluster_domain=settings.cluster_domain,
-        hosts_image=settings.hosts_image,
-        pod_security=settings.pod_security,
-        policy=settings.pods,
-        services=settings.services,
-        network=settings.network,
-        webhook_ca=_authority(settings),
-        metrics_address=settings.metrics_address,
-    )
+def scope(settings: Settings, anchor: str) -> Scope:
+    """What plans know: each setting that a field of the scope is named after, so that none is forgotten."""
+    fields = {field.name for field in dataclasses.fields(Scope)}
+    said = {name: getattr(settings, name) for name in settings.__struct_fields__ if name in fields}
+    return Scope(**said, anchor=anchor, webhook_ca=_authority(settings))
 
 
 def _authority(settings: Settings) -> str:

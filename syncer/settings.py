@@ -5,16 +5,20 @@ from typing import Literal
 
 import msgspec
 
-from syncer.core.policy import Network, Nodes, PodSecurity, Policy, Services
+from syncer.core.policy import Network, PodSecurity, Sync
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The file `settings.json`; names are camelCase there."""
+    """The file `settings.json`; names are camelCase there.
 
-    tenant: str
+    A setting that has the name of a field of `Scope` becomes that field, without another line of code."""
+
+    name: str
+    """The tenant's name."""
     namespace: str
+    """The workload namespace on the host."""
+    control_namespace: str
     """The control plane's namespace on the host."""
-    workload_namespace: str
     server: str
     """URL of the tenant's API."""
     pki: str = "/etc/vcp/pki"
@@ -28,9 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hosts_image: str = ""
     """The syncer's own image, if the workload namespace can pull it: it writes /etc/hosts of some pods."""
     pod_security: PodSecurity = "baseline"
-    pods: Policy = Policy()
-    nodes: Nodes = Nodes()
-    services: Services = Services()
+    sync: Sync = Sync()
     network: Network = Network()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     log_format: Literal["json", "text"] = "json"

@@ -1,5 +1,8 @@
-"""What a tenant's pods and Services may do, what is forced on them, which nodes he sees: what translation
-reads."""
+"""What a tenant's objects may do on the host, and what the tenant sees of it.
+
+`Sync` is `spec.sync` of a tenant, a part of the syncer's settings, and what plans read: one struct, so a new
+key is one field here and reaches all three.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -9,8 +12,8 @@ from msgspec import Meta
 PodSecurity = Literal["privileged", "baseline", "restricted"]
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """`spec.sync.pods` of a tenant; its Pod Security level stands beside it, as `spec.podSecurity`."""
+class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What pods may ask of the host, and what is added to them; the level is `spec.podSecurity`."""
 
     volumes: Annotated[
         tuple[str, ...],
@@ -63,6 +66,21 @@ class Services(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     load_balancer_ips: Annotated[
         bool, Meta(description="Let Services choose their load balancer's address (`loadBalancerIP`).")
     ] = False
+
+
+class Sync(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What of the tenant gets to the host, and what of the host the tenant sees."""
+
+    pods: Pods = Pods()
+    nodes: Nodes = Nodes()
+    services: Services = Services()
+    metrics: Annotated[
+        bool,
+        Meta(
+            description="Serve `metrics.k8s.io` in the tenant, for `kubectl top` and autoscalers; takes the "
+            "right to get and list `pods.metrics.k8s.io` on the host."
+        ),
+    ] = True
 
 
 class Network(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Protocol
 from syncer.core import names
 from syncer.core.apis import ApiResource
 from syncer.core.objects import Key, Obj
-from syncer.core.policy import Network, PodSecurity, Policy, Services
+from syncer.core.policy import Network, PodSecurity, Sync
 
 
 class Reader(Protocol):
@@ -50,8 +50,7 @@ class Scope:
     hosts_image: str = ""
     """The image that writes /etc/hosts of pods with a subdomain; empty: it is left to the kubelet."""
     pod_security: PodSecurity = "baseline"
-    policy: Policy = field(default_factory=Policy)
-    services: Services = field(default_factory=Services)
+    sync: Sync = field(default_factory=Sync)
     network: Network = field(default_factory=Network)
     webhook_ca: str = ""
     """The authority of the webhook's certificate, PEM in base64; without it no webhook is registered."""

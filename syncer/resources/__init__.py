@@ -1,6 +1,6 @@
 """The synced kinds: one file each, saying what goes to the host and what comes back. Pure."""
 
-from syncer.core.policy import Nodes as NodePolicy
+from syncer.core.policy import Sync
 from syncer.core.resource import Resource
 from syncer.resources.apiservices import ApiServices, Unregistered
 from syncer.resources.configmaps import ConfigMaps
@@ -15,16 +15,16 @@ from syncer.resources.services import Services
 from syncer.resources.webhooks import Webhooks
 
 
-def registry(nodes: NodePolicy, *, metrics: bool = True) -> tuple[Resource, ...]:
-    """An instance of every kind; `metrics` says whether the tenant has the metrics API."""
+def registry(sync: Sync) -> tuple[Resource, ...]:
+    """An instance of every kind that a tenant of this policy has."""
     return (
         Namespaces(),
-        Nodes() if nodes.mode == "pseudo" else real(nodes.selector),
+        Nodes() if sync.nodes.mode == "pseudo" else real(sync.nodes.selector),
         Services(),
         EndpointSlices(),
         Endpoints(),
         Webhooks(),
-        ApiServices() if metrics else Unregistered(),
+        ApiServices() if sync.metrics else Unregistered(),
         ConfigMaps(),
         Secrets(),
         Pods(),

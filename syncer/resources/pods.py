@@ -131,7 +131,7 @@ class Pods(Resource):
         to_host = changes.host_changes(tenant, host, scope, running=running)
         if back := status.to_tenant(tenant, host, scope, settled=running and not to_host):
             actions.append(back)
-        if scope.policy.annotations_to_tenant and (
+        if scope.sync.pods.annotations_to_tenant and (
             shown := status.annotations_to_tenant(tenant, host, scope)
         ):
             actions.append(shown)

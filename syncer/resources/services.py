@@ -49,7 +49,7 @@ class Services(Resource):
         return super().plan(key, tenant, host, scope)
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
-        return type_of(tenant) != "ExternalName" or scope.services.external_names
+        return type_of(tenant) != "ExternalName" or scope.sync.services.external_names
 
     def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
         return [allotted.create(tenant, scope)]

@@ -12,7 +12,7 @@ import yaml
 from syncer.core import apis
 from syncer.core.metrics import answers, usage
 from syncer.core.objects import Obj
-from syncer.core.policy import Nodes
+from syncer.core.policy import Sync
 from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.resources import registry
@@ -28,7 +28,7 @@ NOW = "2026-01-02T03:04:05Z"
 def stores(side: str, objects: list[Obj], scope: Scope) -> Stores:
     """As the manager fills them."""
     found = Stores()
-    for kind in registry(Nodes()):
+    for kind in registry(Sync()):
         if side in kind.watches:
             found.add(kind.api, _store(kind, side, objects, scope))
     return found

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from syncer.core.pods import spec
-from syncer.core.policy import Policy
+from syncer.core.policy import Sync
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
 from tests.golden.test_manifests import expect
@@ -34,8 +34,8 @@ class _Readable(yaml.SafeDumper):
 def scope_of(case: Path) -> Scope:
     file = case / "scope.yaml"
     fields = yaml.safe_load(file.read_text()) if file.exists() else {}
-    policy = msgspec.convert(fields.pop("policy", {}), Policy)
-    return scope(*fields.pop("objects", ()), policy=policy, **fields)
+    sync = msgspec.convert({"pods": fields.pop("policy", {})}, Sync)
+    return scope(*fields.pop("objects", ()), sync=sync, **fields)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

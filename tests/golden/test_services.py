@@ -37,7 +37,7 @@ def read(case: Path) -> tuple[Obj, Scope]:
     tenant = yaml.safe_load((case / "tenant.yaml").read_text())
     file = case / "scope.yaml"
     fields = yaml.safe_load(file.read_text()) if file.exists() else {}
-    return tenant, scope(tenant, services=msgspec.convert(fields.get("services", {}), policy.Services))
+    return tenant, scope(tenant, sync=msgspec.convert({"services": fields.get("services", {})}, policy.Sync))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -12,7 +12,7 @@ from syncer import resources
 from syncer.core import apis
 from syncer.core.actions import Side
 from syncer.core.names import host_name
-from syncer.core.policy import Nodes
+from syncer.core.policy import Sync
 from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.kube.auth import Access
@@ -39,7 +39,7 @@ class Cluster:
         self, name: str = "syncer-0", kinds: Sequence[Resource] | None = None
     ) -> AsyncIterator[Manager]:
         """A running syncer that is drained at the end."""
-        kinds = kinds or resources.registry(Nodes())
+        kinds = kinds or resources.registry(Sync())
         async with (
             Client(Access(self.tenant.url), timeout=5) as tenant,
             Client(Access(self.host.url), timeout=5) as host,

@@ -19,7 +19,7 @@ from syncing import TENANT, WORK, Cluster, eventually, settled
 
 from syncer.core.metrics import registration
 from syncer.core.names import host_name
-from syncer.core.policy import Nodes
+from syncer.core.policy import Sync
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
 from syncer.resources import registry
@@ -278,7 +278,7 @@ async def test_the_registration_follows_the_setting(address: str) -> None:
             await eventually(lambda: all(there()))
             await settled(cluster, manager)
         cluster.scope = dataclasses.replace(on, metrics_address=address)
-        kinds = registry(Nodes(), metrics=bool(address))
+        kinds = registry(Sync(metrics=bool(address)))
         async with cluster.syncer("syncer-1", kinds) as manager:
             await eventually(lambda: there() == [bool(address)] * 3)
             tenant.remove("apiservices", registration.NAME) if address else None

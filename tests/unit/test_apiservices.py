@@ -8,7 +8,7 @@ import pytest
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch
 from syncer.core.metrics import registration
 from syncer.core.objects import Key, Obj
-from syncer.core.policy import Nodes
+from syncer.core.policy import Sync
 from syncer.core.scope import Scope
 from syncer.core.services import fixed
 from syncer.resources import registry
@@ -91,7 +91,7 @@ def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
 
 @pytest.mark.parametrize(("metrics", "verbs"), [(True, {"get", "list"}), (False, set())])
 def test_the_right_goes_with_the_setting(metrics: bool, verbs: set[str]) -> None:
-    rules = [rule for kind in registry(Nodes(), metrics=metrics) for rule in kind.rules()]
+    rules = [rule for kind in registry(Sync(metrics=metrics)) for rule in kind.rules()]
     asked = [rule for rule in rules if rule.api.group == "metrics.k8s.io"]
     assert {verb for rule in asked for verb in rule.verbs} == verbs
     assert not [rule for rule in asked if rule.cluster]

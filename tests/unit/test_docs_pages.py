@@ -14,7 +14,7 @@ import yaml
 from pages import PAGES, ROOT
 
 import vcp.cli
-from syncer.core.policy import Nodes
+from syncer.core.policy import Sync
 from syncer.resources import registry
 from syncer.runtime.metrics import Metrics
 from vcp.options import Options
@@ -103,7 +103,7 @@ def test_messages_in_troubleshooting_are_those_of_the_code() -> None:
 
 def test_the_rights_in_security_are_those_that_are_rendered() -> None:
     said = (ROOT / "docs" / "security.md").read_text()
-    for rule in rules(registry(Nodes())):
+    for rule in rules(registry(Sync())):
         row = f"| {', '.join(f'`{one}`' for one in rule['resources'])} | {', '.join(rule['verbs'])} |"
         assert row in said
 

@@ -8,7 +8,7 @@ import pytest
 from syncer.core.actions import TokenRequest
 from syncer.core.objects import Key, Obj
 from syncer.core.pods import affinity, downward, metadata, references, resolver, spec, tokens
-from syncer.core.policy import Policy
+from syncer.core.policy import Pods, Sync
 from syncer.core.refusal import Refused
 from tests.pod_scope import SCOPE, WHOLE, container, pod, scope
 
@@ -223,7 +223,7 @@ class TestScheduling:
 
     def test_a_priority_class_that_is_not_mapped_is_dropped(self) -> None:
         tenant = pod({"priorityClassName": "high", "priority": 7})
-        mapped = scope(policy=Policy(priority_classes={"high": "middle"}))
+        mapped = scope(sync=Sync(pods=Pods(priority_classes={"high": "middle"})))
         assert spec.host_pod(tenant, mapped)["spec"]["priorityClassName"] == "middle"
         assert "priorityClassName" not in spec.host_pod(tenant, SCOPE)["spec"]
 

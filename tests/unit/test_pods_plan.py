@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from syncer.core import apis, marks
+from syncer.core import apis, marks, policy
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Tokens
 from syncer.core.objects import Key, Obj
 from syncer.core.pods import lifecycle, metadata
-from syncer.core.policy import Policy
 from syncer.core.refusal import Refused
 from syncer.core.resource import Item
 from syncer.core.scope import Scope
@@ -291,7 +290,9 @@ def test_12_a_refusal_by_the_host_is_told_without_host_names() -> None:
 
 def test_listed_annotations_of_the_host_are_shown_and_stay_the_hosts() -> None:
     key = "cni.example/ip"
-    scope = dataclasses.replace(podcases.scope(), policy=Policy(annotations_to_tenant=(key,)))
+    scope = dataclasses.replace(
+        podcases.scope(), sync=policy.Sync(pods=policy.Pods(annotations_to_tenant=(key,)))
+    )
     tenant, host = running()
     host["metadata"]["annotations"] |= {key: "10.42.0.5", "cni.example/other": "x"}
     (patch,) = plan(tenant, host, scope)

@@ -7,7 +7,7 @@ import pytest
 
 from syncer import settings
 from syncer.core import apis
-from syncer.core.policy import Network, Nodes
+from syncer.core.policy import Network
 from syncer.core.resource import READ, SYNCED, Resource, Rule
 from vcp import layout, render
 from vcp.render import dns, isolation, syncer
@@ -98,9 +98,9 @@ def test_the_syncer_reads_its_settings_back() -> None:
     ]
     told = msgspec.json.decode(config["data"]["settings.json"], type=settings.Settings)
     assert told == settings.Settings(
-        tenant="a",
-        namespace="vcp-a",
-        workload_namespace="vcp-a-work",
+        name="a",
+        namespace="vcp-a-work",
+        control_namespace="vcp-a",
         server="https://api.vcp-a.svc",
         api_address="10.43.1.2",
         dns_address="10.43.1.3",
@@ -108,10 +108,8 @@ def test_the_syncer_reads_its_settings_back() -> None:
         cluster_domain="a.example",
         hosts_image=syncer.image(spec),
         pod_security="restricted",
-        services=spec.sync.services,
         network=Network(allow=("0.0.0.0/0",), deny=("10.0.0.0/8", "198.51.100.1")),
-        pods=spec.sync.pods,
-        nodes=Nodes(mode="real", selector="pool=a"),
+        sync=spec.sync,
     )
 
 

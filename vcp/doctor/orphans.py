@@ -39,7 +39,7 @@ async def find(host: Client, tenant: Client, spec: Spec) -> list[Copy]:
 
 async def _look(host: Client, tenant: Client, spec: Spec) -> list[Copy]:
     """The host is asked first: what appears in the meantime has its tenant object already."""
-    synced = {one.api: one for one in kinds.registry(spec.sync.nodes) if one.api.namespaced}
+    synced = {one.api: one for one in kinds.registry(spec.sync) if one.api.namespaced}
     hosts = [api for api, one in synced.items() if "host" in one.watches and api is not apis.EVENTS]
     labels = marks.selector(spec.name)
     found: list[Copy] = []

@@ -50,7 +50,7 @@ def rules(resources: Iterable[Resource], *, cluster: bool = False) -> list[Obj]:
 def rights(spec: Spec) -> list[Obj]:
     """The account, and roles that hold before the first pod runs; cluster-wide ones only if asked for."""
     found = objects(spec, "rights")
-    registered = kinds.registry(spec.sync.nodes, metrics=spec.sync.metrics)
+    registered = kinds.registry(spec.sync)
     found["Role/vcp-syncer"]["rules"] = rules(registered)
     role, binding = found.pop("ClusterRole/vcp-syncer"), found.pop("ClusterRoleBinding/vcp-syncer")
     if cluster := rules(registered, cluster=True):
@@ -83,9 +83,9 @@ def syncer(spec: Spec, addresses: Addresses, host_api: Iterable[str] = ()) -> li
 
 def _settings(spec: Spec, addresses: Addresses, network: Network) -> str:
     told = settings.Settings(
-        tenant=spec.name,
-        namespace=spec.namespace,
-        workload_namespace=spec.workload_namespace,
+        name=spec.name,
+        namespace=spec.workload_namespace,
+        control_namespace=spec.namespace,
         server=f"https://{layout.api_service(spec)}",
         api_address=addresses.api,
         dns_address=addresses.dns,
@@ -94,9 +94,7 @@ def _settings(spec: Spec, addresses: Addresses, network: Network) -> str:
         # The Secrets to pull images with are in the control plane's namespace: elsewhere it could not be had.
         hosts_image="" if spec.image_pull_secrets else image(spec),
         pod_security=spec.pod_security,
-        pods=spec.sync.pods,
-        nodes=spec.sync.nodes,
-        services=spec.sync.services,
+        sync=spec.sync,
         network=network,
         webhook_port=layout.WEBHOOK_PORT,
         probe_port=layout.PROBE_PORT,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from syncer.core.policy import Nodes, Policy, Services
+from syncer.core.policy import Sync
 
 KNOWN_VERSION = "v1.36.3"
 """The newest Kubernetes that this release was tested with, and the default."""
@@ -100,21 +100,6 @@ class Syncer(_Part, frozen=True):
     replicas: Annotated[
         int, Meta(ge=1, le=3, description="Pods; one of them writes, all serve the tenant's API server.")
     ] = 1
-
-
-class Sync(_Part, frozen=True):
-    """What of the tenant gets to the host, and what of the host the tenant sees."""
-
-    pods: Policy = Policy()
-    nodes: Nodes = Nodes()
-    services: Services = Services()
-    metrics: Annotated[
-        bool,
-        Meta(
-            description="Serve `metrics.k8s.io` in the tenant, for `kubectl top` and autoscalers; takes the "
-            "right to get and list `pods.metrics.k8s.io` on the host."
-        ),
-    ] = True
 
 
 class Dns(_Part, frozen=True):

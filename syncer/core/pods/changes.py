@@ -85,7 +85,7 @@ def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
     labels, annotations = metadata.host_labels(tenant, scope), metadata.host_annotations(tenant, scope)
     current = annotations_of(host)
     copied = _NOTHING if current.get(marks.KEYS) == annotations[marks.KEYS] else _copied(current)
-    if theirs := scope.policy.annotations_to_tenant:
+    if theirs := scope.sync.pods.annotations_to_tenant:
         annotations = {key: value for key, value in annotations.items() if key not in theirs}
         copied = _Copied(
             copied.labels, annotations=tuple(key for key in copied.annotations if key not in theirs)

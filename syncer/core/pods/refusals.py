@@ -51,7 +51,7 @@ def is_named_by_tenant(tenant: Obj) -> bool:
 
 
 def _placement(tenant: Obj, scope: Scope) -> Iterator[Problem]:
-    spec, policy = tenant["spec"], scope.policy
+    spec, policy = tenant["spec"], scope.sync.pods
     if is_named_by_tenant(tenant) and not policy.node_names:
         yield Problem("spec.nodeName", "pods may not choose their node by name", "spec.sync.pods.nodeNames")
     scheduler = spec.get("schedulerName") or _DEFAULT_SCHEDULER

@@ -78,7 +78,7 @@ def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
 
 def _host_scheduling(tenant: Obj, scope: Scope) -> Obj:
     """Where the pod may run, and what the tenant's spec forces upon it."""
-    given, policy = tenant["spec"], scope.policy
+    given, policy = tenant["spec"], scope.sync.pods
     changes: Obj = {}
     if given.get("affinity"):
         changes["affinity"] = affinity.host_affinity(given["affinity"], tenant, scope)

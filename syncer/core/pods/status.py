@@ -67,7 +67,7 @@ def to_tenant(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> Patch |
 def annotations_to_tenant(tenant: Obj, host: Obj, scope: Scope) -> Patch | None:
     """The annotations that the tenant may see of the host pod, by the policy; the host owns them."""
     theirs, ours = annotations_of(host), annotations_of(tenant)
-    keys = scope.policy.annotations_to_tenant
+    keys = scope.sync.pods.annotations_to_tenant
     changes = {key: theirs.get(key) for key in keys if theirs.get(key) != ours.get(key)}
     if not changes:
         return None

@@ -30,7 +30,7 @@ _REFUSED_SOURCES = {
 def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
     for index, volume in enumerate(spec.get("volumes") or ()):
         for kind in volume:
-            if kind in _BY_POLICY and kind not in scope.policy.volumes:
+            if kind in _BY_POLICY and kind not in scope.sync.pods.volumes:
                 yield Problem(
                     f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are not allowed", _ALLOW
                 )

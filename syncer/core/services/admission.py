@@ -77,7 +77,7 @@ def needs_answer(service: Obj, scope: Scope) -> bool:
     """Whether the host has anything to allot."""
     if is_headless(service):
         return False
-    return type_of(service) != "ExternalName" or scope.services.external_names
+    return type_of(service) != "ExternalName" or scope.sync.services.external_names
 
 
 def pending(service: Obj, key: Key, now: float, scope: Scope) -> Obj:

@@ -46,7 +46,7 @@ def is_headless(service: Obj) -> bool:
 
 def problems(tenant: Obj, scope: Scope) -> Iterator[Problem]:
     """What the policy does not allow this Service."""
-    spec, policy = tenant["spec"], scope.services
+    spec, policy = tenant["spec"], scope.sync.services
     if spec.get("externalIPs") and not policy.external_ips:
         reason = "would take traffic to addresses of others from the host's nodes"
         yield Problem("spec.externalIPs", reason, f"{_SPEC}.externalIps")
@@ -83,7 +83,9 @@ def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
 
 def listed(annotations: Labels, scope: Scope) -> dict[str, str]:
     """Those that the policy lists; a reserved one never."""
-    keys = (key for key in scope.services.annotations if key in annotations and not marks.is_reserved(key))
+    keys = (
+        key for key in scope.sync.services.annotations if key in annotations and not marks.is_reserved(key)
+    )
     return {key: annotations[key] for key in keys}
 
 
