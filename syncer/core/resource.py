@@ -52,6 +52,8 @@ class Resource:
     these stay as they are, an object stays where it is filed."""
     shapes: ClassVar[Mapping[Side, Any]] = {}
     """What any plan reads of this kind, as a TypedDict; the rest is not even decoded. By default all."""
+    honours: ClassVar[tuple[str, ...]] = ()
+    """The fields of the scope's policy that plans of this kind obey, as `sync.pods.volumes`."""
     tenant_owned: ClassVar[tuple[str, ...]] = ()
     """The top-level fields that only the tenant writes; on the host they follow."""
 

@@ -23,6 +23,8 @@ class ApiServices(Resource):
     api = apis.API_SERVICES
     watches: ClassVar[Mapping[Side, str]] = {"tenant": f"!{_BUILT_IN}"}
 
+    honours: ClassVar[tuple[str, ...]] = ("sync.metrics",)
+
     def rules(self) -> tuple[Rule, ...]:
         """What is told to the tenant is read on the host."""
         return (Rule(apis.POD_METRICS, ("get", "list")),)

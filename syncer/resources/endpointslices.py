@@ -39,6 +39,8 @@ class EndpointSlices(Resource):
         "tenant": {"service": _service, "address": _addresses}
     }
 
+    honours: ClassVar[tuple[str, ...]] = ("network",)
+
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if key in fixed.KEYS:
             return [*self.unwanted(host), *fixed.endpoint_slice(key, tenant, scope)]

@@ -52,6 +52,8 @@ class Nodes(Resource):
     watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
     indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"ours": _ours}}
 
+    honours: ClassVar[tuple[str, ...]] = ("sync.nodes.mode", "sync.nodes.selector")
+
     def rules(self) -> tuple[Rule, ...]:
         return ()
 

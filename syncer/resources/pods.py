@@ -60,6 +60,17 @@ class Pods(Resource):
     indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {"tenant": ("spec",), "host": ("spec", "status")}
     shapes: ClassVar[Mapping[Side, Any]] = {"tenant": TenantPod, "host": HostPod}
 
+    honours: ClassVar[tuple[str, ...]] = (
+        "pod_security",
+        *(
+            f"sync.pods.{field}"
+            for field in (
+                *("volumes", "priority_classes", "runtime_classes", "schedulers", "node_names"),
+                *("node_selector", "tolerations", "annotations_to_tenant"),
+            )
+        ),
+    )
+
     def rules(self) -> tuple[Rule, ...]:
         """Token Secrets are this resource's own, and so are streams: whoever has pods has their logs."""
         live = (Rule(self.api, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize"))

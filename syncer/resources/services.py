@@ -28,6 +28,14 @@ class Services(Resource):
     api = apis.SERVICES
     indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"namespace": _namespace}}
 
+    honours: ClassVar[tuple[str, ...]] = tuple(
+        f"sync.services.{field}"
+        for field in (
+            *("annotations", "external_ips", "external_names"),
+            *("load_balancer_classes", "load_balancer_ips"),
+        )
+    )
+
     def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
         yield from super().items(side, obj, scope)
         if side == "tenant":

@@ -35,14 +35,35 @@ def hack_lab(*arguments: str, name: str | None = None) -> str:
 
 # These look for whatever any `vcp run` has left on the host, so they follow one another.
 RUNS = ("test_run", "test_pytest_plugin", "test_rbac")
+# Each of these tests makes tenants of its own and shares nothing.
+APART = ("test_lifecycle", "test_k3s_start")
+# What takes longest is begun first, so that the workers end together.
+LONG = (
+    "test_streams",
+    "test_services",
+    "test_isolation",
+    "test_services_apart",
+    "test_lifecycle",
+    "test_cli",
+)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A worker takes the tests of a file one after another, because they share tenants."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            name = item.path.stem
-            item.add_marker(pytest.mark.xdist_group("runs" if name in RUNS else name))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+def _group(item: pytest.Item) -> str:
+    name = item.path.stem
+    if name in APART:
+        return item.name
+    if name in RUNS:
+        return "runs"
+    return "apps" if item.path.parent.name == "apps" else name
 
 
 class LabUser:
