@@ -176,7 +176,7 @@ def _remains(namespaces: Iterable[Obj], recorded: Collection[str]) -> Iterator[T
 
 
 def named(spec: Spec) -> Tenant:
-    """A tenant of which nothing is known but where it is to be, for who has made it and now deletes it."""
+    """A placeholder for a tenant whose record may not exist yet, so that its creator can still delete it."""
     return Tenant(
         name=spec.name,
         namespace=spec.namespace,

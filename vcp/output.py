@@ -21,7 +21,7 @@ def say(text: str) -> None:
 
 
 def data(text: str) -> None:
-    """An answer of nothing is no empty line, which a script would take for a name."""
+    """Prints nothing for an empty answer; a script would read a blank line as a name."""
     click.echo(text, nl=bool(text) and not text.endswith("\n"))
 
 

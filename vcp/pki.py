@@ -1,6 +1,6 @@
 """A tenant's key material: what there is, who gets which part of it, and what has to be made anew.
 
-From what exists, what is wanted and the time follows what is kept and what is issued; randomness comes from a
+What to keep and what to reissue depends only on the existing files, the request and the current time; randomness comes from a
 `Source`. Why so: docs/decisions/0011-pki.md.
 """
 

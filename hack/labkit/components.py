@@ -17,7 +17,7 @@ UNREACHABLE_REGISTRY = (
     "http://127.0.0.1:5000"  # nothing listens: a missing image is refused at once, not after minutes
 )
 # The one name that nodes pull from: a registry that runs in the cluster, behind this node port. Those up to
-# 30085 are given last to who names none himself.
+# 30085 are given last to Services that name none.
 REGISTRY, REGISTRY_NODE_PORT = "registry.lab", 30050
 
 

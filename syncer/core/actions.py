@@ -86,7 +86,7 @@ class Tokens(NamedTuple):
 
 
 class Report(NamedTuple):
-    """An Event on a tenant object: how a tenant learns why something is not as he asked for."""
+    """An Event on a tenant object: how a tenant learns why something is not as they asked for."""
 
     obj: Obj
     type: Literal["Normal", "Warning"]

@@ -1,6 +1,6 @@
 """Kubernetes objects as plain dicts, and the few things that everybody reads of them.
 
-Objects in a store are shared: nobody changes one, everybody copies what he edits.
+Objects in a store are shared: nobody changes one, everybody copies what they edit.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a tenant may not do, said so that he can act: which field, why, and what would allow it."""
+"""What a tenant may not do, said so that they can act: which field, why, and what would allow it."""
 
 from typing import NamedTuple
 

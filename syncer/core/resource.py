@@ -136,7 +136,7 @@ class Resource:
         return None
 
     def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
-        """What the tenant may read of a refusal by the host: with his own names in it."""
+        """What the tenant may read of a refusal by the host: with their own names in it."""
         host = scope.host_key(key_of(tenant))
         return (
             str(error)

@@ -1,6 +1,6 @@
 """The webhook by which the tenant's API server asks for the addresses of new Services: made and repaired.
 
-A tenant's admin may change or remove it like anything else in his cluster; it comes back.
+A tenant's admin may change or remove it like anything else in their cluster; it comes back.
 """
 
 from collections.abc import Iterable, Mapping

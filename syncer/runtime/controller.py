@@ -170,7 +170,7 @@ class Controller:
         self._metrics.lag.labels(side, item.resource).observe(took)
 
     async def _ensure(self, item: Item) -> None:
-        """Works on another key now; if somebody does already, waits until he has done."""
+        """Works on another key now; if somebody does already, waits until that is done."""
         if item.resource not in self._resources:
             return
         if not self._queue.claim(item):
@@ -199,7 +199,7 @@ class Controller:
 
 
 def _is_taken(error: errors.ApiError) -> bool:
-    """The API cannot give what was asked for. Of a health check's port it says so as of a fault of its own
+    """The API cannot give what was asked for. For health-check ports the API server answers 500, not 422
     (Allocators.allocHealthCheckNodePort)."""
     return isinstance(error, errors.InvalidError) or "HealthCheck NodePort" in error.message
 

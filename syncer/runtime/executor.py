@@ -223,6 +223,6 @@ class Executor:
 
 
 def _stays(metadata: Obj) -> bool:
-    """Whether the answer to a deletion is of an object that has time left, or somebody who holds it."""
+    """Whether the object outlives the request, because of a grace period or finalizers."""
     waits = metadata.get("deletionGracePeriodSeconds") or metadata.get("finalizers")
     return "deletionTimestamp" in metadata and bool(waits)

@@ -1,4 +1,4 @@
-"""Events on tenant objects: how a tenant learns why something is not as he asked for.
+"""Events on tenant objects: how a tenant learns why something is not as they asked for.
 
 An Event's name follows from what it says, so the same thing said again is counted, even by another replica,
 and at most every few minutes: a system that stays refused stays quiet.

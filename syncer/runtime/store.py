@@ -73,7 +73,7 @@ class Store:
         return self._objects.values()
 
     def indexed(self, index: str, value: Hashable) -> Filed:
-        """The objects filed under `value`. Raises KeyError for an index that this store has not."""
+        """The objects filed under `value`. Raises KeyError for an unknown index."""
         return Filed(self._objects, self._indexes[index].get(value, _NO_KEYS))
 
     def kept(self, obj: Obj) -> Obj:

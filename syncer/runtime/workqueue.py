@@ -113,7 +113,7 @@ class WorkQueue(Generic[T]):
         return self._failures.get(item, 0)
 
     def count_failure(self, item: T) -> None:
-        """A failure after which the caller has queued the item himself."""
+        """A failure after which the caller has queued the item again."""
         self._failures[item] = self._failures.get(item, 0) + 1
 
     def forget(self, item: T) -> None:

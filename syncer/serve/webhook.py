@@ -1,6 +1,6 @@
 """Gives new Services of the tenant the host's addresses before the tenant's API server stores them.
 
-The tenant's API server shows no certificate, so a caller is not known, and nothing is done for him but what
+The tenant's API server shows no certificate, so a caller is not known, and nothing is done for them but what
 any tenant may do by creating a Service: the host Service that is made here is marked as pending and swept if
 no tenant Service comes to have it. Every replica answers; of two that are asked for one name the host takes
 the first. Whatever goes wrong, the Service is let in without a change, and the reconciler does it later.

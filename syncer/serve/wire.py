@@ -62,7 +62,7 @@ class Wire:
         await self._flush()
 
     def subject(self) -> dict[str, set[str]]:
-        """Who the peer's verified certificate says he is."""
+        """Who the peer's verified certificate says it is."""
         return subject(self._tls.getpeercert() if self._tls else None)
 
     async def read(self) -> bytes:

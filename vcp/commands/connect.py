@@ -21,7 +21,7 @@ from vcp.session import Session, complete_names, on_host
 async def command(
     session: Session, *, name: str, program: tuple[str, ...], print_: bool, port: int
 ) -> int | None:
-    """Find a way to tenant NAME: load balancer, node port, cluster IP, or a port-forward that is held here.
+    """Connect to tenant NAME by load balancer, node port, cluster IP or, failing these, a port-forward.
 
     Switches the kubeconfig to the tenant's context; with a COMMAND, runs it with a KUBECONFIG of its own
     instead, and exits with its code.

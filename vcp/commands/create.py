@@ -30,7 +30,7 @@ from vcp.session import Session, complete_names, on_host
     "--expose", type=click.Choice(["cluster-ip", "node-port", "load-balancer"]), help="The Service."
 )
 @click.option("--tls-san", "tls_sans", multiple=True, metavar="NAME", help="Further name of the API.")
-@click.option("--service-cidr", metavar="CIDR", help="The host's service CIDR, if it does not tell it.")
+@click.option("--service-cidr", metavar="CIDR", help="The host's service CIDR, if it cannot be detected.")
 @click.option("--ttl", metavar="DURATION", help="Life of the tenant, after which `vcp reap` deletes it.")
 @click.option("--wait/--no-wait", default=True, help="Return when the tenant is usable.  [default: wait]")
 @click.option("--timeout", "limit", default="", metavar="DURATION", help="How long to wait.  [default: 120s]")
@@ -73,7 +73,7 @@ async def command(
         return
     await creating.check(creation, objects)
     session.options.if_interrupted = (
-        f"`vcp create {spec.name}` continues, `vcp delete {spec.name}` removes what there is."
+        f"`vcp create {spec.name}` continues, `vcp delete {spec.name}` removes what exists so far."
     )
     changed = await creating.carry_out(creation, wait=wait)
     if wait and not no_kubeconfig:
@@ -120,7 +120,7 @@ def read(file: str | None) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is not YAML: {error}") from error
     if not isinstance(data, Mapping):
-        raise UsageError(f"{file} is no mapping", hint="write `key: value` lines, at least `name: NAME`")
+        raise UsageError(f"{file} is not a mapping", hint="write `key: value` lines, at least `name: NAME`")
     return data
 
 

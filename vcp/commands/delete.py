@@ -16,8 +16,8 @@ from vcp.session import Session, complete_names, on_host
 @click.option("--wait/--no-wait", default=True, help="Return when everything is gone.  [default: wait]")
 @click.option("--timeout", "limit", default="", metavar="DURATION", help="How long to wait.  [default: 120s]")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--ignore-not-found", is_flag=True, help="A tenant that does not exist is no error.")
-@click.option("--unprotect", is_flag=True, help="Delete tenants whose spec says `protected: true`, too.")
+@click.option("--ignore-not-found", is_flag=True, help="Succeed if the tenant does not exist.")
+@click.option("--unprotect", is_flag=True, help="Also delete tenants whose spec says `protected: true`.")
 @on_host
 async def command(
     session: Session,

@@ -14,7 +14,7 @@ from vcp.spec import units
 @click.option("--ttl", required=True, metavar="DURATION", help="Life from now on, such as 2h.")
 @on_host
 async def command(session: Session, *, name: str, ttl: str) -> None:
-    """Let tenant NAME live for a time from now on; never shorter than it would have."""
+    """Extend the life of tenant NAME, counted from now. Never shortens it."""
     try:
         life = units.duration(ttl)
     except ValueError as error:

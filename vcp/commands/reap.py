@@ -17,9 +17,9 @@ from vcp.session import Session, explain, on_host
 @click.option("--timeout", "limit", default="120s", show_default=True, metavar="DURATION", help="For that.")
 @on_host
 async def command(session: Session, *, dry_run: bool, wait: bool, limit: str) -> None:
-    """Delete the tenants whose time is over (`--ttl`), on the whole host or in one namespace with -n.
+    """Delete expired tenants (`--ttl`), on the whole host or in one namespace with -n.
 
-    Protected tenants stay. A tenant that cannot be deleted is told, and does not keep the others.
+    Protected tenants stay. Failures are reported and do not stop the remaining deletions.
     """
     seconds, now = config.seconds(limit), datetime.now(UTC)
     going: list[removing.Going] = []

@@ -11,7 +11,7 @@ from vcp.session import Session, on_host
 
 @click.group("reaper")
 def command() -> None:
-    """Put what runs `vcp reap` at intervals onto the host, or take it off."""
+    """Install or remove the CronJob that runs `vcp reap`."""
 
 
 @command.command("install", params=global_options(hidden=True))

@@ -78,8 +78,8 @@ def storage(classes: Mapping[str, bool] | None, spec: Spec) -> Finding:
     """`classes` maps each StorageClass to whether it is a default one; None if they may not be listed."""
     check, wanted = "storage", spec.storage.class_
     if classes is None:
-        meaning = "whether the volumes of etcd will be made shows only on create"
-        action = "ask for leave to list storageclasses, or keep no data: --ephemeral"
+        meaning = "only `vcp create` will show whether etcd gets its volumes"
+        action = "ask for permission to list storageclasses, or keep no data: --ephemeral"
         return Finding(check, "warning", "you may not list StorageClasses", meaning, action)
     defaults = sorted(name for name, default in classes.items() if default)
     known = ", ".join(sorted(classes)) or "none"
@@ -172,7 +172,7 @@ def _dns(seen: Seen) -> Finding:
         return Finding("DNS", "broken", "a pod cannot resolve the name of a Service", meaning, action)
     if seen.dns_seconds > _SLOW_NAMES:
         found = f"a pod waited {seen.dns_seconds:.1f} s for the name of a Service"
-        return Finding("DNS", "warning", found, "control planes start as much later", action)
+        return Finding("DNS", "warning", found, "control planes start that much later", action)
     return Finding("DNS", "ok", f"a pod resolves names, in {seen.dns_seconds * 1000:.0f} ms")
 
 

@@ -47,12 +47,12 @@ def certificates(terms: Mapping[str, Term], name: str, now: datetime) -> Finding
     """`terms` are those of the certificates by file name."""
     check, action = "certificates", f"`vcp create {name}` renews them, and restarts what uses them"
     if not terms:
-        return Finding(check, "warning", "none may be read", "it is not known when they end", "ask for leave")
+        return Finding(check, "warning", "you may not read them", "it is not known when they expire", "ask for permission")
     over = sorted(file for file, term in terms.items() if term.ends <= now)
     due = sorted(file for file, (begins, ends) in terms.items() if ends - now < (ends - begins) / 3)
     first = min(term.ends for term in terms.values())
     if over:
-        meaning = "who uses them is refused: the parts of the control plane, and the tenant's users"
+        meaning = "their holders are refused: components of the control plane, and the tenant's users"
         return Finding(
             check, "broken", f"{', '.join(over)} ended on {first:%Y-%m-%d %H:%M} UTC", meaning, action
         )
@@ -70,20 +70,20 @@ def drift(found: Sequence[Drift], name: str) -> Finding:
     others = [one for one in found if one.kind not in ISOLATION]
     meaning = "somebody has edited them, or another version of vcp has applied them"
     if isolating:
-        meaning = "what keeps this tenant in its place does not stand as it should"
+        meaning = "an object that isolates this tenant is not as it should be"
     return Finding(
         "drift",
         "broken" if isolating else "warning",
         _listed([str(one) for one in (*isolating, *others)]),
         meaning,
-        f"`vcp create {name}` brings them back; what is to stay belongs into the spec",
+        f"`vcp create {name}` undoes the edits; add to the spec what you want to keep",
     )
 
 
 def lag(found: Lag, name: str) -> Finding:
     check, logs = "sync lag", f"look at `vcp logs {name} syncer`"
     if not found.leaders:
-        meaning = "nothing of the tenant gets to the host: new pods stay Pending, deleted ones stay"
+        meaning = "nothing reaches the host: new pods stay Pending, and deleted ones remain"
         return Finding(check, "broken", "no pod of the syncer leads", meaning, logs)
     if found.incomplete:
         meaning = "the syncer does not write these kinds before it has listed them"

@@ -78,7 +78,7 @@ def _override(data: dict[str, Any], path: str, value: Any) -> None:
     for position, key in enumerate(keys[:-1]):
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
-            raise UsageError(f"--set {path}: {'.'.join(keys[: position + 1])} is no mapping")
+            raise UsageError(f"--set {path}: {'.'.join(keys[: position + 1])} is not a mapping")
     data[keys[-1]] = value
 
 

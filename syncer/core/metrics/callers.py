@@ -1,4 +1,4 @@
-"""Who a request is from, as the API server that proxies it says, and the question whether he may.
+"""Who a request is from, as the API server that proxies it says, and the question whether they may.
 
 Headers: https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/
 """

@@ -60,7 +60,7 @@ def matches(selector: Mapping[str, Any], labels: Labels) -> bool:
 
 
 def _host_terms(term: Obj, tenant: Obj, scope: Scope, *, one: bool = False) -> list[Obj]:
-    """The host's terms for a term: one, or two that no pod can match both."""
+    """Translates one term into one or two mutually exclusive host terms."""
     names: list[str] = term.get("namespaces") or []
     selector: Obj | None = term.get("namespaceSelector")
     if selector is None:

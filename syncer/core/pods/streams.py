@@ -129,7 +129,7 @@ def missing(request: StreamRequest, tenant: Obj | None, host: Obj | None) -> str
     """Why there is nothing to speak to, in a kubelet's words; empty if there is.
 
     The host pod has to be the tenant pod's own, by its uid. The container has to be of the same kind on both
-    sides: what was injected on the host is not the tenant's, by whatever name he asks for it.
+    sides: what was injected on the host is not the tenant's, by whatever name they ask for it.
     """
     name = request.pod.name
     if tenant is None or (request.uid and request.uid != uid_of(tenant)):

@@ -25,7 +25,7 @@ NOWHERE = "address-is-being-changed.invalid"
 
 
 def create(tenant: Obj, scope: Scope) -> Action:
-    """The host Service with the tenant's addresses and ports; else without his ports; else without both."""
+    """The host Service with the tenant's addresses and ports; else without those ports; else without both."""
     bodies = [body for body, _ in itertools.groupby(bodies_of(tenant, scope))]
     action: Create | Try = Create("host", apis.SERVICES, bodies[-1])
     for body in reversed(bodies[:-1]):

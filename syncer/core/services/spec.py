@@ -1,4 +1,4 @@
-"""What a host Service says: an allow-list of the tenant's fields, and a selector that only finds his pods.
+"""What a host Service says: an allow-list of the tenant's fields, and a selector that only finds their pods.
 
 Labels stay in the tenant, and annotations unless the policy lists them: controllers of the host act on them,
 some on names and addresses that are not the tenant's to give away.

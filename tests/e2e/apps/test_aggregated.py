@@ -23,7 +23,7 @@ def test_an_aggregated_api_is_served_and_told_who_asks(stack: Stack) -> None:
     eventually("discovery", lambda: stack.kubectl(*kinds, check=False).stdout)
     assert stack.get("greetings", "hello")["text"] == f"Hello {who}"
     assert [one["metadata"]["namespace"] for one in stack.get("greetings")["items"]] == [stack.namespace]
-    # Who only says that he is somebody is nobody.
+    # A caller who only claims to be somebody is nobody.
     refused = stack.kubectl("get", "--raw", f"{proxied(stack)}/apis/{GROUP}/v1", check=False)
     assert "Unauthorized" in refused.stderr, refused
 

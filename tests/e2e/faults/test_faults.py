@@ -99,7 +99,7 @@ def restart_host_api(lab: LabUser) -> None:
 
 
 def _one_act(tenant: Tenant, chance: random.Random) -> None:
-    """One random thing that a user does; while an API is away it fails, as it would for him."""
+    """One random thing that a user does; while an API is away it fails, as it would for them."""
     name = f"o-{chance.randrange(8)}"
     namespace = ("-n", "default")
     act = chance.randrange(7)

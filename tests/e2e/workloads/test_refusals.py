@@ -1,4 +1,4 @@
-"""What the host or the tenant's spec does not allow is said where the tenant looks: on his pod."""
+"""What the host or the tenant's spec does not allow is said where the tenant looks: on their pod."""
 
 import copy
 from typing import Any

@@ -51,7 +51,7 @@ class Member:
             }
 
     def hear(self, term):
-        """Everybody follows the highest term that he hears of."""
+        """Everybody follows the highest term that it hears of."""
         if term > self.term:
             self.term, self.voted, self.leader = term, "", ""
 
