@@ -24,10 +24,12 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from syncer.core.actions import Side
+from syncer.core.kind import Kind
 from syncer.core.objects import Obj, key_of
 from syncer.core.pods import metadata, references, spec
-from syncer.core.resource import Resource
+from syncer.core.policy import Sync
 from syncer.core.scope import Scope
+from syncer.resources import registry
 from syncer.resources.pods import Pods
 from syncer.resources.secrets import Secrets
 from syncer.runtime.sharing import Sharing
@@ -36,6 +38,7 @@ from syncer.runtime.workqueue import WorkQueue
 from tests import benchpods
 from tests.pod_scope import Objects
 
+KINDS = registry(Sync())
 PODS = 10_000
 RUNS = 20
 
@@ -66,7 +69,7 @@ class Holding:
         self.host = self.store(Pods(), "host", where)
         self.secrets = self.store(Secrets(), "host", where)
 
-    def store(self, resource: Resource, side: Side, where: Scope) -> Store:
+    def store(self, resource: Kind, side: Side, where: Scope) -> Store:
         indexes = {
             name: functools.partial(lambda function, obj: function(obj, where), function)
             for name, function in resource.indexes.get(side, {}).items()
@@ -124,8 +127,8 @@ async def events(timing: Timing, where: Scope) -> None:
             timing.tell(f"{side} event: {name} put, items, queue", best)
 
 
-def _queued(queue: WorkQueue[Any], resource: Resource, side: Side, where: Scope, change: Change) -> None:
-    for item in resource.affected(side, *change, where):
+def _queued(queue: WorkQueue[Any], resource: Kind, side: Side, where: Scope, change: Change) -> None:
+    for item in KINDS.affected(resource, side, *change, where):
         queue.add(item)
 
 

@@ -29,10 +29,10 @@ from syncer.core.actions import (
     Wait,
 )
 from syncer.core.apis import ApiResource, resource_of
+from syncer.core.kind import Item, Kind
 from syncer.core.objects import Key, Obj, key_of, uid_of
 from syncer.core.policy import Network, Sync
 from syncer.core.refusal import Refused
-from syncer.core.resource import Item, Resource
 from syncer.core.scope import Scope
 from syncer.resources import registry
 from syncer.runtime.store import Store, Stores
@@ -64,7 +64,8 @@ class World:
     def __init__(
         self, scope: Scope, tenant: Iterable[Obj], host: Iterable[Obj], *, trim: bool = True
     ) -> None:
-        self.kinds = {kind.name: kind for kind in registry(scope.sync)}
+        self.registry = registry(scope.sync)
+        self.kinds = self.registry.by_name
         self._stores: dict[Side, Strict] = {"tenant": Strict(), "host": Strict()}
         self.scope = scope.reading(self._stores["tenant"], self._stores["host"])
         self._objects: dict[tuple[Side, ApiResource, Key], Obj] = {}
@@ -76,7 +77,7 @@ class World:
             for obj in objects:
                 self.put(side, obj)  # type: ignore[arg-type]
 
-    def _store(self, kind: Resource, side: Side, *, trim: bool) -> Store:
+    def _store(self, kind: Kind, side: Side, *, trim: bool) -> Store:
         indexes = {
             name: functools.partial(_filed, function, self.scope)
             for name, function in kind.indexes.get(side, {}).items()
@@ -124,7 +125,7 @@ class World:
             for (side, api, _), obj in list(self._objects.items())
             for kind in self.kinds.values()
             if kind.api == api and side in kind.watches
-            for item in kind.items(side, obj, self.scope)
+            for item in self.registry.affected(kind, side, None, obj, self.scope)
         )
         return list(dict.fromkeys(found))
 

@@ -1,7 +1,7 @@
 """A tenant's key material: what there is, who gets which part of it, and what has to be made anew.
 
-What to keep and what to reissue depends only on the existing files, the request and the current time; randomness comes from a
-`Source`. Why so: docs/decisions/0011-pki.md.
+What to keep and what to reissue depends only on the existing files, the request and the current time;
+randomness comes from a `Source`. Why so: docs/decisions/0011-pki.md.
 """
 
 import base64

@@ -1,15 +1,16 @@
 """ConfigMaps that pods refer to, `kube-root-ca.crt` among them."""
 
 from syncer.core import apis
+from syncer.core.kind import Mirror
 from syncer.core.objects import Obj
-from syncer.core.referenced import is_referenced
-from syncer.core.resource import Resource
+from syncer.core.referenced import by_pods, is_referenced
 from syncer.core.scope import Scope
 
 
-class ConfigMaps(Resource):
+class ConfigMaps(Mirror):
     api = apis.CONFIG_MAPS
     tenant_owned = ("data", "binaryData", "immutable")
+    also = by_pods(apis.CONFIG_MAPS.plural)
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
         return is_referenced(self.name, tenant, scope)

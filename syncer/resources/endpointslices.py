@@ -4,13 +4,13 @@ Those of all other Services are computed on either side by that side's own contr
 both.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Hashable, Iterable
 
 from syncer.core import apis, marks, patches
-from syncer.core.actions import Action, Create, Delete, Patch, Report, Side
+from syncer.core.actions import Action, Create, Delete, Patch, Report
+from syncer.core.kind import Mirror, Trigger
 from syncer.core.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
-from syncer.core.resource import Index, Resource
+from syncer.core.pods.whereabouts import addresses, whereabouts
 from syncer.core.scope import Scope
 from syncer.core.services import fixed, slices
 
@@ -27,19 +27,28 @@ def _addresses(one: Obj, _scope: Scope) -> Iterable[Hashable]:
     return (address for endpoint in one.get("endpoints") or () for address in endpoint.get("addresses") or ())
 
 
-class EndpointSlices(Resource):
+def _of_service(service: Obj, scope: Scope) -> Iterable[Key]:
+    return (key_of(one) for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "service", key_of(service)))
+
+
+def _with_address(host_pod: Obj, scope: Scope) -> Iterable[Key]:
+    for address in addresses(host_pod):
+        for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "address", address):
+            yield key_of(one)
+
+
+class EndpointSlices(Mirror):
     """Indexes of tenant slices: by the key of their `service`, and by `address`."""
 
     api = apis.ENDPOINT_SLICES
-    watches: ClassVar[Mapping[Side, str]] = {
-        "tenant": f"{fixed.MANAGED_BY}!={_COMPUTED}",
-        "host": marks.selector("{tenant}"),
+    watches = {"tenant": f"{fixed.MANAGED_BY}!={_COMPUTED}", "host": marks.selector("{tenant}")}
+    indexes = {"tenant": {"service": _service, "address": _addresses}}
+    honours = ("network",)
+    also = {
+        **fixed.IN_NAMESPACES,
+        ("tenant", apis.SERVICES): Trigger(_of_service),
+        ("host", apis.PODS): Trigger(_with_address, reads=whereabouts),
     }
-    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {
-        "tenant": {"service": _service, "address": _addresses}
-    }
-
-    honours: ClassVar[tuple[str, ...]] = ("network",)
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if key in fixed.KEYS:

@@ -5,14 +5,14 @@ that is there now, or was there in the tenant pod's life.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypedDict
 
 from syncer.core import apis, marks, patches
 from syncer.core.actions import Action, Create, Patch, Side
+from syncer.core.kind import READ, Kind, Rule
 from syncer.core.objects import Key, Obj, key_of, uid_of
 from syncer.core.pods import messages
-from syncer.core.resource import READ, Item, Resource, Rule
 from syncer.core.scope import Scope
 from syncer.core.shapes import Identity
 
@@ -78,19 +78,17 @@ class _HostEvent(_Repeated, total=False):
     reportingInstance: Any
 
 
-class Events(Resource):
+class Events(Kind):
     """The key is that of the host Event; the tenant Event's follows from the pod."""
 
     api = apis.EVENTS
-    watches: ClassVar[Mapping[Side, str]] = {"tenant": MIRRORED, "host": ""}
-    shapes: ClassVar[Mapping[Side, Any]] = {"tenant": _Repeated, "host": _HostEvent}
+    watches = {"tenant": MIRRORED, "host": ""}
+    shapes = {"tenant": _Repeated, "host": _HostEvent}
+    rights = (Rule(apis.EVENTS, READ),)
 
-    def rules(self) -> tuple[Rule, ...]:
-        return (Rule(self.api, READ),)
-
-    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
+    def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         """Tenant Events are only looked up: one that expires there is not told a second time."""
-        return (Item(self.name, key_of(obj)),) if side == "host" else ()
+        return (key_of(obj),) if side == "host" else ()
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         host = scope.host.get(self.api, key)

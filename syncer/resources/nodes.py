@@ -4,13 +4,14 @@ Every tenant Node names the syncer as its kubelet. Nothing schedules onto these 
 the tenant watches their heartbeats, so a settled Node costs no write.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from syncer.core import apis, marks, patches
-from syncer.core.actions import Action, Create, Delete, Patch, Side, Wait
-from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, labels_of, uid_of
-from syncer.core.resource import READ, Index, Item, Resource, Rule
+from syncer.core.actions import Action, Delete, Patch, Side, Wait
+from syncer.core.kind import READ, Made, Rule, Trigger
+from syncer.core.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
+from syncer.core.pods.whereabouts import node, whereabouts
 from syncer.core.scope import Scope
 
 NODE = "vcp.dev/node"
@@ -39,67 +40,55 @@ _SPEC = ("taints", "unschedulable")
 _STATUS = ("addresses", "allocatable", "capacity", "conditions", "daemonEndpoints", "nodeInfo")
 
 
-def _ours(node: Obj, _scope: Scope) -> Iterable[str]:
-    return ("",) if NODE in labels_of(node) else ()
+def _ours(tenant: Obj, _scope: Scope) -> Iterable[str]:
+    return ("",) if NODE in labels_of(tenant) else ()
 
 
-class Nodes(Resource):
+def _running(host_pod: Obj, _scope: Scope) -> Iterable[Key]:
+    return (Key("", name) for name in node(host_pod))
+
+
+class Nodes(Made):
     """A Node for each host node that runs a pod of this tenant, made from what the pods tell.
 
     Index of tenant nodes: `ours`, those that we made, under the empty string."""
 
     api = apis.NODES
-    watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
-    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"ours": _ours}}
+    indexes = {"tenant": {"ours": _ours}}
+    honours = ("sync.nodes.mode", "sync.nodes.selector")
+    also = {("host", apis.PODS): Trigger(_running, reads=whereabouts)}
 
-    honours: ClassVar[tuple[str, ...]] = ("sync.nodes.mode", "sync.nodes.selector")
+    def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
+        return (Key("", obj["metadata"]["name"]),)
 
-    def rules(self) -> tuple[Rule, ...]:
-        return ()
+    def is_ours(self, tenant: Obj) -> bool:
+        return NODE in labels_of(tenant)
 
-    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        return (Item(self.name, Key("", obj["metadata"]["name"])),)
-
-    def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
-        return scope.tenant.get(self.api, key), None
-
-    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+    def wanted(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> Obj | None:
         pods = scope.host.indexed(apis.PODS, "node", key.name)
-        if tenant is None:
-            return [Create("tenant", self.api, _pseudo(key.name, pods, {}, scope))] if pods else []
-        if NODE not in labels_of(tenant) or is_deleting(tenant):
-            return []
-        if not pods:
-            return _idle(tenant, scope)
-        return _changes(tenant, _pseudo(key.name, pods, tenant, scope))
+        return _pseudo(key.name, pods, tenant or {}, scope) if pods else None
+
+    def unwanted(self, key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
+        return [] if tenant is None else _idle(tenant, scope)
+
+    def repairs(self, tenant: Obj, wanted: Obj) -> list[Action]:
+        return _changes(tenant, wanted)
 
 
 class RealNodes(Nodes):
-    """The host's own nodes, and one made from pods where a pod runs on a node that is not selected."""
+    """The host's own nodes with the labels that `selector` asks for, all if it is empty, and one made from
+    pods where a pod runs on a node that is not selected."""
 
-    def rules(self) -> tuple[Rule, ...]:
-        return (Rule(self.api, READ, cluster=True),)
+    rights = (Rule(apis.NODES, READ, cluster=True),)
+
+    def __init__(self, selector: str) -> None:
+        self.watches = {"tenant": "", "host": selector}
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         return scope.tenant.get(self.api, key), scope.host.get(self.api, key)
 
-    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
-        if host is None:
-            return super().plan(key, tenant, host, scope)
-        if tenant is None:
-            return [Create("tenant", self.api, _real(host, scope))]
-        if NODE not in labels_of(tenant) or is_deleting(tenant):
-            return []
-        return _changes(tenant, _real(host, scope))
-
-
-def real(selector: str) -> Nodes:
-    """RealNodes of the host nodes with these labels, as a label selector; empty for all."""
-
-    class Selected(RealNodes):
-        watches: ClassVar[Mapping[Side, str]] = {"tenant": "", "host": selector}
-
-    return Selected()
+    def wanted(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> Obj | None:
+        return _real(host, scope) if host else super().wanted(key, tenant, host, scope)
 
 
 def _idle(tenant: Obj, scope: Scope) -> list[Action]:

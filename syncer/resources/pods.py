@@ -1,15 +1,15 @@
 """Pods: run on the host as ordinary pods; the tenant sees what became of them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable
 
 from syncer.core import apis, marks
-from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
-from syncer.core.objects import Key, Obj, is_deleting, key_of, uid_of
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch
+from syncer.core.kind import SYNCED, Item, Mirror, Rule, Trigger
+from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core.pods import changes, lifecycle, messages, spec, status, streams
 from syncer.core.pods.references import references
 from syncer.core.pods.shapes import HostPod, TenantPod
-from syncer.core.resource import SYNCED, Index, Item, Resource, Rule
+from syncer.core.pods.whereabouts import addresses, node
 from syncer.core.scope import Scope
 
 _MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
@@ -28,39 +28,37 @@ def _host_name(pod: Obj, scope: Scope) -> Iterable[str]:
 
 
 def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
-    node = pod["spec"].get("nodeName")
-    return (node,) if node else ()
+    return node(pod)
 
 
 def _addresses(pod: Obj, _scope: Scope) -> Iterable[str]:
-    """Those of the pod's own: on the network of its node, they are the node's."""
-    if pod["spec"].get("hostNetwork") or status.is_finished(pod):
-        return ()
-    return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or ()]
+    return addresses(pod)
 
 
-def _read_elsewhere(side: Side, pod: Obj) -> Any:
-    """What plans of other objects read of a pod: what it refers to, or where the host runs it."""
-    if side == "tenant":
-        return pod["spec"]
-    told = pod.get("status") or {}
-    places = [told.get(field) for field in ("podIPs", "hostIPs", "hostIP")]
-    return uid_of(pod), pod["spec"].get("nodeName"), status.is_finished(pod), places
+def _of_namespace(namespace: Obj, scope: Scope) -> Iterable[Key]:
+    return (
+        key_of(pod) for pod in scope.tenant.indexed(apis.PODS, "namespace", namespace["metadata"]["name"])
+    )
 
 
-class Pods(Resource):
+def _of_tokens(secret: Obj, _scope: Scope) -> Iterable[Key]:
+    """A Secret with the tokens of a pod serves that pod."""
+    key = marks.key_of(secret)
+    return (key,) if key and annotations_of(secret).get(marks.RESOURCE) == apis.PODS.plural else ()
+
+
+class Pods(Mirror):
     """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
     pods by `node` and by `address`."""
 
     api = apis.PODS
-    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {
+    indexes = {
         "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
         "host": {"node": _node, "address": _addresses},
     }
-    indexed_by: ClassVar[Mapping[Side, tuple[str, ...]]] = {"tenant": ("spec",), "host": ("spec", "status")}
-    shapes: ClassVar[Mapping[Side, Any]] = {"tenant": TenantPod, "host": HostPod}
-
-    honours: ClassVar[tuple[str, ...]] = (
+    indexed_by = {"tenant": ("spec",), "host": ("spec", "status")}
+    shapes = {"tenant": TenantPod, "host": HostPod}
+    honours = (
         "pod_security",
         *(
             f"sync.pods.{field}"
@@ -70,29 +68,17 @@ class Pods(Resource):
             )
         ),
     )
-
-    def rules(self) -> tuple[Rule, ...]:
-        """Token Secrets are this resource's own, and so are streams: whoever has pods has their logs."""
-        live = (Rule(self.api, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize"))
-        streamed = (Rule(self.api, verbs, sub) for sub, verbs in streams.RIGHTS.items())
-        return (Rule(self.api, SYNCED), *live, *streamed, Rule(apis.SECRETS, SYNCED))
-
-    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        yield from super().items(side, obj, scope)
-        if side == "host":
-            for node in _node(obj, scope):
-                yield Item(apis.NODES.plural, Key("", node))
-            for address in _addresses(obj, scope):
-                for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "address", address):
-                    yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
-        else:
-            yield from _mounted(obj)
-
-    def affected(self, side: Side, old: Obj | None, new: Obj | None, scope: Scope) -> Iterable[Item]:
-        """Most changes of a pod are of its status and concern nobody else."""
-        if old is None or new is None or _read_elsewhere(side, old) != _read_elsewhere(side, new):
-            return super().affected(side, old, new, scope)
-        return dict.fromkeys(item for pod in (old, new) for item in super(Pods, self).items(side, pod, scope))
+    # Token Secrets are this kind's own, and so are streams: whoever has pods has their logs.
+    rights = (
+        Rule(apis.PODS, SYNCED),
+        *(Rule(apis.PODS, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize")),
+        *(Rule(apis.PODS, verbs, sub) for sub, verbs in streams.RIGHTS.items()),
+        Rule(apis.SECRETS, SYNCED),
+    )
+    also = {
+        ("tenant", apis.NAMESPACES): Trigger(_of_namespace),
+        ("host", apis.SECRETS): Trigger(_of_tokens),
+    }
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if tenant is None:

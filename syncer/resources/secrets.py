@@ -2,9 +2,9 @@
 
 from syncer.core import apis, marks
 from syncer.core.actions import Side
+from syncer.core.kind import Mirror
 from syncer.core.objects import Obj, annotations_of
-from syncer.core.referenced import is_referenced
-from syncer.core.resource import Resource
+from syncer.core.referenced import by_pods, is_referenced
 from syncer.core.scope import Scope
 
 # Types whose only meaning is which keys they must hold. Any other becomes Opaque, for on the host it might
@@ -20,9 +20,10 @@ _PASSIVE = {
 }
 
 
-class Secrets(Resource):
+class Secrets(Mirror):
     api = apis.SECRETS
     tenant_owned = ("data", "immutable")
+    also = by_pods(apis.SECRETS.plural)
 
     def kept(self, side: Side, obj: Obj) -> Obj:
         """Tokens are written and never read, so none stays in memory."""

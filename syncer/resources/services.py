@@ -3,14 +3,13 @@
 Pods are also told of them in their environment when they are created.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Iterable
 
 from syncer.core import apis, marks
-from syncer.core.actions import Action, Patch, Side, Wait
+from syncer.core.actions import Action, Patch, Wait
+from syncer.core.kind import Mirror
 from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core.patches import merge_patch
-from syncer.core.resource import Index, Item, Resource
 from syncer.core.scope import Scope
 from syncer.core.services import admission, allotted, fixed
 from syncer.core.services.spec import host_service, type_of
@@ -22,25 +21,20 @@ def _namespace(service: Obj, _scope: Scope) -> Iterable[str]:
     return (service["metadata"]["namespace"],)
 
 
-class Services(Resource):
+class Services(Mirror):
     """Index of tenant services: `namespace`."""
 
     api = apis.SERVICES
-    indexes: ClassVar[Mapping[Side, Mapping[str, Index]]] = {"tenant": {"namespace": _namespace}}
+    indexes = {"tenant": {"namespace": _namespace}}
+    also = fixed.IN_NAMESPACES
 
-    honours: ClassVar[tuple[str, ...]] = tuple(
+    honours = tuple(
         f"sync.services.{field}"
         for field in (
             *("annotations", "external_ips", "external_names"),
             *("load_balancer_classes", "load_balancer_ips"),
         )
     )
-
-    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        yield from super().items(side, obj, scope)
-        if side == "tenant":
-            for one in scope.tenant.indexed(apis.ENDPOINT_SLICES, "service", key_of(obj)):
-                yield Item(apis.ENDPOINT_SLICES.plural, key_of(one))
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if key in fixed.KEYS:

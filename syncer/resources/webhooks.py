@@ -3,40 +3,35 @@
 A tenant's admin may change or remove it like anything else in their cluster; it comes back.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Iterable
 
 from syncer.core import apis
-from syncer.core.actions import Action, Create, Patch, Side
-from syncer.core.objects import Key, Obj, is_deleting, uid_of
-from syncer.core.resource import Item, Resource, Rule
+from syncer.core.actions import Action, Patch, Side
+from syncer.core.kind import Made, Trigger
+from syncer.core.objects import Key, Obj, uid_of
 from syncer.core.scope import Scope
 from syncer.core.services import admission
 
 KEY = Key("", admission.NAME)
 
 
-class Webhooks(Resource):
+def _with_default(namespace: Obj, _scope: Scope) -> Iterable[Key]:
+    return (KEY,) if namespace["metadata"]["name"] == "default" else ()
+
+
+class Webhooks(Made):
     """Only the one configuration is ever looked at."""
 
     api = apis.MUTATING_WEBHOOKS
-    watches: ClassVar[Mapping[Side, str]] = {"tenant": ""}
+    also = {("tenant", apis.NAMESPACES): Trigger(_with_default)}
 
-    def rules(self) -> tuple[Rule, ...]:
-        return ()
+    def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
+        return (KEY,) if obj["metadata"]["name"] == KEY.name else ()
 
-    def items(self, side: Side, obj: Obj, scope: Scope) -> Iterable[Item]:
-        return (Item(self.name, KEY),) if obj["metadata"]["name"] == KEY.name else ()
+    def wanted(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> Obj | None:
+        return admission.configuration(scope) if scope.webhook_ca else None
 
-    def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
-        return scope.tenant.get(self.api, key), None
-
-    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
-        if not scope.webhook_ca or (tenant is not None and is_deleting(tenant)):
-            return []
-        wanted = admission.configuration(scope)
-        if tenant is None:
-            return [Create("tenant", self.api, wanted)]
+    def repairs(self, tenant: Obj, wanted: Obj) -> list[Action]:
         if tenant.get("webhooks") == wanted["webhooks"]:
             return []
         body = {"webhooks": wanted["webhooks"]}

@@ -25,9 +25,9 @@ from syncer.core.actions import (
     Try,
     Wait,
 )
+from syncer.core.kind import Item, Kind
 from syncer.core.objects import Obj, key_of
 from syncer.core.refusal import Refused
-from syncer.core.resource import Item, Resource
 from syncer.core.scope import Scope
 from syncer.kube import errors
 from syncer.runtime.executor import Executor, NameTakenError, NotLeaderError
@@ -46,7 +46,7 @@ _ENSURE_LIMIT = 5.0
 class Controller:
     def __init__(
         self,
-        resources: Mapping[str, Resource],
+        resources: Mapping[str, Kind],
         queue: WorkQueue[Item],
         executor: Executor,
         recorder: Recorder,
@@ -180,7 +180,7 @@ class Controller:
             return
         await self._claimed(item, 0.0)
 
-    async def _refuse(self, resource: Resource, tenant: Obj, reason: str, message: str) -> None:
+    async def _refuse(self, resource: Kind, tenant: Obj, reason: str, message: str) -> None:
         """Tells the tenant, by an Event and in the object's status if the kind has a place for it."""
         self._metrics.refused.labels(resource.name, "host" if reason == "HostRefused" else "policy").inc()
         _log.info(

@@ -8,12 +8,12 @@ cluster would delete the other half.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from syncer.core.actions import Side
+from syncer.core.kind import Index, Item, Kind, Kinds
 from syncer.core.objects import Obj
-from syncer.core.resource import Index, Item, Resource
 from syncer.core.scope import Scope
 from syncer.kube.client import Client
 from syncer.runtime.controller import Controller
@@ -34,7 +34,7 @@ class Parts(NamedTuple):
     """What a manager is made of; `scope` without its readers, which are the manager's own stores."""
 
     clients: dict[Side, Client]
-    resources: Sequence[Resource]
+    kinds: Kinds
     scope: Scope
     leadership: Leadership
     metrics: Metrics
@@ -52,12 +52,12 @@ class Manager:
         self.scope = parts.scope.reading(self.stores["tenant"], self.stores["host"])
         self.informers = [
             self._informer(resource, side, selector)
-            for resource in parts.resources
+            for resource in parts.kinds
             for side, selector in resource.watches.items()
         ]
         executor = Executor(parts.clients, self.stores, parts.metrics, parts.leadership.held, parts.wall)
         self.controller = Controller(
-            {resource.name: resource for resource in parts.resources},
+            parts.kinds.by_name,
             self.queue,
             executor,
             Recorder(executor, parts.clients["tenant"], parts.wall),
@@ -141,7 +141,7 @@ class Manager:
             leadership.changed.clear()
             await leadership.changed.wait()
 
-    def _informer(self, resource: Resource, side: Side, selector: str) -> Informer:
+    def _informer(self, resource: Kind, side: Side, selector: str) -> Informer:
         scope = self.scope
         indexes = {
             name: functools.partial(_indexed, function, scope)
@@ -157,9 +157,9 @@ class Manager:
         store.on_change = functools.partial(self._changed, resource, informer)
         return informer
 
-    def _changed(self, resource: Resource, informer: Informer, change: Change) -> None:
+    def _changed(self, resource: Kind, informer: Informer, change: Change) -> None:
         lane = _lane(informer, change)
-        for item in resource.affected(informer.source.side, *change, self.scope):
+        for item in self._parts.kinds.affected(resource, informer.source.side, *change, self.scope):
             self.queue.add(item, lane)
 
 
@@ -175,7 +175,7 @@ def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:
     return function(obj, scope)
 
 
-def _kept(resource: Resource, side: Side, sharing: Sharing, obj: Obj, old: Obj | None) -> Obj:
+def _kept(resource: Kind, side: Side, sharing: Sharing, obj: Obj, old: Obj | None) -> Obj:
     return sharing.shared(resource.kept(side, obj), old)
 
 

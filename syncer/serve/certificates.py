@@ -49,7 +49,7 @@ class ServingTls:
 
 
 def subject(certificate: Mapping[str, Any] | None) -> dict[str, set[str]]:
-    """What a peer's verified certificate, as ssl decodes it, says about its holder: {"commonName": {"somebody"}}."""
+    """What a peer's verified certificate, as ssl decodes it, says of its holder: {"commonName": {"a"}}."""
     found: dict[str, set[str]] = {}
     for names in (certificate or {}).get("subject", ()):
         for name, value in names:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from syncer.core import apis
+from syncer.core.kind import Kind
 from syncer.core.metrics import answers, usage
 from syncer.core.objects import Obj
 from syncer.core.policy import Sync
-from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.resources import registry
 from syncer.runtime.store import Store, Stores
@@ -34,7 +34,7 @@ def stores(side: str, objects: list[Obj], scope: Scope) -> Stores:
     return found
 
 
-def _store(kind: Resource, side: str, objects: list[Obj], scope: Scope) -> Store:
+def _store(kind: Kind, side: str, objects: list[Obj], scope: Scope) -> Store:
     named = kind.indexes.get(side, {})  # type: ignore[call-overload]
     indexes = {name: lambda obj, index=index: index(obj, scope) for name, index in named.items()}
     store = Store(indexes)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from fakeapi import FakeApi, Obj
@@ -11,9 +11,9 @@ from fakeapi import FakeApi, Obj
 from syncer import resources
 from syncer.core import apis
 from syncer.core.actions import Side
+from syncer.core.kind import Kinds
 from syncer.core.names import host_name
 from syncer.core.policy import Sync
-from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.kube.auth import Access
 from syncer.kube.client import Client
@@ -35,9 +35,7 @@ class Cluster:
     )
 
     @contextlib.asynccontextmanager
-    async def syncer(
-        self, name: str = "syncer-0", kinds: Sequence[Resource] | None = None
-    ) -> AsyncIterator[Manager]:
+    async def syncer(self, name: str = "syncer-0", kinds: Kinds | None = None) -> AsyncIterator[Manager]:
         """A running syncer that is drained at the end."""
         kinds = kinds or resources.registry(Sync())
         async with (

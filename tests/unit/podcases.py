@@ -6,9 +6,9 @@ from typing import Any
 
 from syncer.core import apis, marks
 from syncer.core.apis import ApiResource
+from syncer.core.kind import Kind
 from syncer.core.objects import Key, Obj, key_of
 from syncer.core.pods import metadata
-from syncer.core.resource import Resource
 from syncer.core.scope import Scope
 from syncer.resources.namespaces import Namespaces
 from syncer.resources.pods import Pods
@@ -33,7 +33,7 @@ class Cluster:
         self._side = side
         self.objects = list(objects)
         self.scope = Scope("tenant-a", "vcp-work", "vcp-tenant-a")
-        resources: tuple[Resource, ...] = (Pods(), Namespaces(), Services())
+        resources: tuple[Kind, ...] = (Pods(), Namespaces(), Services())
         self._resources = {resource.api: resource for resource in resources}
 
     def get(self, api: ApiResource, key: Key) -> Obj | None:

@@ -14,7 +14,6 @@ from syncer.core.services import fixed
 from syncer.resources import registry
 from syncer.resources.apiservices import ApiServices
 from syncer.resources.endpointslices import EndpointSlices
-from syncer.resources.namespaces import Namespaces
 from syncer.resources.services import Services
 from tests.pod_scope import WHOLE
 
@@ -75,6 +74,7 @@ def test_without_an_authority_nothing_is_registered() -> None:
     assert plan(None, WHOLE) == []
 
 
+KINDS = registry(Sync())
 PLURALS = ("services", "endpointslices", "endpoints")
 
 
@@ -82,7 +82,9 @@ def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
     found = [
         item
         for name in ("default", "kube-system")
-        for item in Namespaces().items("tenant", {"metadata": {"name": name}}, WHOLE)
+        for item in KINDS.affected(
+            KINDS.by_name["namespaces"], "tenant", None, {"metadata": {"name": name}}, WHOLE
+        )
     ]
     fixed_ones = {(plural, key) for key in fixed.KEYS for plural in PLURALS}
     webhook = ("mutatingwebhookconfigurations", Key("", "vcp-services"))
@@ -91,7 +93,7 @@ def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
 
 @pytest.mark.parametrize(("metrics", "verbs"), [(True, {"get", "list"}), (False, set())])
 def test_the_right_goes_with_the_setting(metrics: bool, verbs: set[str]) -> None:
-    rules = [rule for kind in registry(Sync(metrics=metrics)) for rule in kind.rules()]
+    rules = [rule for kind in registry(Sync(metrics=metrics)) for rule in kind.rights]
     asked = [rule for rule in rules if rule.api.group == "metrics.k8s.io"]
     assert {verb for rule in asked for verb in rule.verbs} == verbs
     assert not [rule for rule in asked if rule.cluster]

@@ -8,7 +8,6 @@ import pytest
 from syncer.core import apis
 from syncer.core.actions import Action, Create, Patch, Side
 from syncer.core.objects import Key, Obj
-from syncer.core.resource import Item
 from syncer.core.scope import Scope
 from syncer.resources.events import Events
 from tests.unit import podcases
@@ -181,11 +180,10 @@ def test_little_is_held_of_a_tenants_event() -> None:
 
 
 def test_only_host_events_are_looked_at() -> None:
-    scope = podcases.scope()
-    assert list(Events().items("host", host_event(), scope)) == [Item("events", HOST_EVENT)]
-    assert list(Events().items("tenant", told(host_event()), scope)) == []
+    assert list(Events().concerned("host", host_event())) == [HOST_EVENT]
+    assert list(Events().concerned("tenant", told(host_event()))) == []
 
 
 def test_events_of_the_host_are_only_read() -> None:
-    (rule,) = Events().rules()
+    (rule,) = Events().rights
     assert (rule.api, rule.verbs, rule.cluster) == (apis.EVENTS, ("get", "list", "watch"), False)

@@ -15,10 +15,10 @@ import pytest
 
 from syncer.core import apis, marks, names
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Tokens, Try
+from syncer.core.kind import Item
 from syncer.core.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core.policy import Network, Sync
 from syncer.core.refusal import Refused
-from syncer.core.resource import Item
 from syncer.core.scope import Scope
 from syncer.resources import registry
 from tests.worlds import SIDES, Case, World, active, cases
@@ -265,7 +265,7 @@ def outcome(case: Case, scope: Scope) -> Any:
     """All that a kind is and does under a policy: rights, watches, plans and refusals."""
     world = World(scope, case.tenant, case.host)
     kind = world.kinds[case.kind]
-    told: list[Any] = [kind.rules(), dict(kind.watches)]
+    told: list[Any] = [kind.rights, dict(kind.watches)]
     for item in world.items():
         if item.resource == case.kind:
             try:

@@ -8,9 +8,8 @@ import pytest
 from syncer.core import apis
 from syncer.core.actions import Action, Create, Delete, Patch, Wait
 from syncer.core.objects import Key, Obj
-from syncer.core.resource import Item
 from syncer.core.scope import Scope
-from syncer.resources.nodes import Nodes, real
+from syncer.resources.nodes import Nodes, RealNodes
 from tests.unit import podcases
 from tests.unit.podcases import NODE, NOW, host_pod, running, tenant_pod
 
@@ -135,12 +134,12 @@ def test_a_node_that_the_tenant_made_is_left_alone(pods: list[Obj]) -> None:
 
 
 def test_nodes_made_from_pods_need_no_rights_on_the_host() -> None:
-    assert Nodes().rules() == ()
+    assert Nodes().rights == ()
     assert list(Nodes().watches) == ["tenant"]
 
 
 def test_a_node_concerns_itself() -> None:
-    assert list(Nodes().items("tenant", pseudo(), podcases.scope())) == [Item("nodes", KEY)]
+    assert list(Nodes().concerned("tenant", pseudo())) == [KEY]
 
 
 # -- The host's own
@@ -185,7 +184,7 @@ def host_node(**status: Any) -> Obj:
 
 
 def test_a_real_node_is_copied_without_what_identifies_the_host() -> None:
-    node = created(real(""), podcases.scope(host=[host_node()]))
+    node = created(RealNodes(""), podcases.scope(host=[host_node()]))
     assert node["metadata"] == {
         "name": NODE,
         "labels": {"kubernetes.io/arch": "arm64", "vcp.dev/node": "real"},
@@ -205,39 +204,39 @@ def test_a_real_node_is_copied_without_what_identifies_the_host() -> None:
 
 
 def test_heartbeats_of_a_real_node_cost_no_write() -> None:
-    node = there(created(real(""), podcases.scope(host=[host_node()])))
+    node = there(created(RealNodes(""), podcases.scope(host=[host_node()])))
     beat = copy.deepcopy(host_node())
     beat["status"]["conditions"][0]["lastHeartbeatTime"] = "2027-01-15T08:05:00Z"
-    assert plan(real(""), podcases.scope(tenant=[node], host=[beat])) == []
+    assert plan(RealNodes(""), podcases.scope(tenant=[node], host=[beat])) == []
     beat["status"]["conditions"][0] |= {"status": "False", "reason": "KubeletNotReady"}
-    (patch,) = plan(real(""), podcases.scope(tenant=[node], host=[beat]))
+    (patch,) = plan(RealNodes(""), podcases.scope(tenant=[node], host=[beat]))
     assert isinstance(patch, Patch)
     assert list(patch.body["status"]) == ["conditions"]
 
 
 def test_a_cordon_of_the_host_shows() -> None:
-    node = there(created(real(""), podcases.scope(host=[host_node()])))
+    node = there(created(RealNodes(""), podcases.scope(host=[host_node()])))
     cordoned = host_node()
     cordoned["spec"]["unschedulable"] = True
-    (patch,) = plan(real(""), podcases.scope(tenant=[node], host=[cordoned]))
+    (patch,) = plan(RealNodes(""), podcases.scope(tenant=[node], host=[cordoned]))
     assert isinstance(patch, Patch)
     assert patch.body == {"spec": {"unschedulable": True}}
 
 
 def test_a_node_that_is_not_selected_is_made_from_its_pods() -> None:
-    node = created(real("pool=a"), podcases.scope(host=[running()[1]]))
+    node = created(RealNodes("pool=a"), podcases.scope(host=[running()[1]]))
     assert node["metadata"]["labels"]["vcp.dev/node"] == "pseudo"
 
 
 def test_a_real_node_that_left_the_host_goes_like_an_idle_one() -> None:
-    node = there(created(real(""), podcases.scope(host=[host_node()])))
-    mark, wait = plan(real(""), podcases.scope(tenant=[node]))
+    node = there(created(RealNodes(""), podcases.scope(host=[host_node()])))
+    mark, wait = plan(RealNodes(""), podcases.scope(tenant=[node]))
     assert isinstance(mark, Patch)
     assert wait == Wait(300)
 
 
 def test_real_nodes_are_read_across_the_cluster_by_selector() -> None:
-    nodes = real("pool=a")
+    nodes = RealNodes("pool=a")
     assert nodes.watches == {"tenant": "", "host": "pool=a"}
-    (rule,) = nodes.rules()
+    (rule,) = nodes.rights
     assert (rule.api, rule.verbs, rule.cluster) == (apis.NODES, ("get", "list", "watch"), True)

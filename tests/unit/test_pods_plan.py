@@ -2,17 +2,19 @@
 
 import copy
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from syncer.core import apis, marks, policy
-from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Tokens
+from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Side, Tokens
+from syncer.core.kind import Item
 from syncer.core.objects import Key, Obj
 from syncer.core.pods import lifecycle, metadata
 from syncer.core.refusal import Refused
-from syncer.core.resource import Item
 from syncer.core.scope import Scope
+from syncer.resources import registry
 from syncer.resources.pods import Pods
 from tests.unit import podcases
 from tests.unit.podcases import (
@@ -28,6 +30,7 @@ from tests.unit.podcases import (
     with_token,
 )
 
+KINDS = registry(policy.Sync())
 SECRET = Key("vcp-work", f"{HOST_KEY.name}.tokens")
 NEW_UID = "33333333-3333-3333-3333-333333333333"
 
@@ -312,16 +315,20 @@ def host_patches(actions: list[Action]) -> list[Any]:
 # -- Who is looked at again
 
 
+def affected(side: Side, old: Obj | None, new: Obj | None, scope: Scope) -> Iterable[Item]:
+    return KINDS.affected(KINDS.by_name["pods"], side, old, new, scope)
+
+
 def test_a_pod_concerns_what_it_mounts_and_where_it_runs() -> None:
     volumes = [{"name": "c", "configMap": {"name": "settings"}}]
     tenant = tenant_pod(volumes=volumes)
     scope = podcases.scope()
-    assert list(Pods().items("tenant", tenant, scope)) == [
+    assert list(affected("tenant", None, tenant, scope)) == [
         Item("pods", KEY),
         Item("configmaps", Key("default", "settings")),
     ]
     host = host_pod(tenant, nodeName=NODE)
-    assert list(Pods().items("host", host, scope)) == [Item("pods", KEY), Item("nodes", Key("", NODE))]
+    assert list(affected("host", None, host, scope)) == [Item("pods", KEY), Item("nodes", Key("", NODE))]
 
 
 def test_a_change_concerns_others_only_where_they_read_the_pod() -> None:
@@ -331,13 +338,13 @@ def test_a_change_concerns_others_only_where_they_read_the_pod() -> None:
     config_map, node = Item("configmaps", Key("default", "settings")), Item("nodes", Key("", NODE))
     for side, pod, others in (("tenant", tenant, config_map), ("host", host, node)):
         for old, new in ((None, pod), (pod, None)):
-            assert list(Pods().affected(side, old, new, scope)) == [Item("pods", KEY), others]
+            assert list(affected(side, old, new, scope)) == [Item("pods", KEY), others]
         status = {**pod["status"], "conditions": [podcases.condition("Ready")]}
-        assert list(Pods().affected(side, pod, {**pod, "status": status}, scope)) == [Item("pods", KEY)]
+        assert list(affected(side, pod, {**pod, "status": status}, scope)) == [Item("pods", KEY)]
     fewer = {**tenant, "spec": {**tenant["spec"], "volumes": []}}
-    assert config_map in Pods().affected("tenant", tenant, fewer, scope)
+    assert config_map in affected("tenant", tenant, fewer, scope)
     moved = {**host, "status": {**host["status"], "hostIP": "192.0.2.8"}}
-    assert node in Pods().affected("host", host, moved, scope)
+    assert node in affected("host", host, moved, scope)
 
 
 def test_a_pod_on_the_network_of_its_node_has_no_address_of_its_own() -> None:
@@ -353,8 +360,8 @@ def test_a_namespace_concerns_its_pods() -> None:
     other["metadata"]["namespace"] = "other"
     scope = podcases.scope(tenant=[tenant_pod(), other])
     namespace: Obj = {"kind": "Namespace", "metadata": {"name": "default"}}
-    namespaces = podcases.Namespaces()
-    items = list(namespaces.items("tenant", namespace, scope))
+    namespaces = KINDS.by_name["namespaces"]
+    items = list(KINDS.affected(namespaces, "tenant", None, namespace, scope))
     assert [item for item in items if item.resource == "pods"] == [Item("pods", KEY)]
     assert namespaces.plan(Key("", "default"), namespace, None, scope) == []
 
@@ -383,9 +390,9 @@ def test_indexes_read_no_more_than_they_say() -> None:
 
 
 def test_rights_cover_the_subresources_that_are_written() -> None:
-    rules = {(rule.api.plural, rule.subresource) for rule in Pods().rules()}
+    rules = {(rule.api.plural, rule.subresource) for rule in Pods().rights}
     assert {("pods", "status"), ("pods", "ephemeralcontainers"), ("pods", "resize"), ("secrets", "")} <= rules
-    assert not any(rule.cluster for rule in Pods().rules())
+    assert not any(rule.cluster for rule in Pods().rights)
 
 
 def test_a_refused_change_holds_back_nothing_else() -> None:

@@ -1,14 +1,14 @@
 """What the syncer and the tenant's DNS are given: rights, settings, a Corefile, ways in and out."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
 
 from syncer import settings
 from syncer.core import apis
+from syncer.core.kind import READ, SYNCED, Kind, Rule
 from syncer.core.policy import Network
-from syncer.core.resource import READ, SYNCED, Resource, Rule
 from vcp import layout, render
 from vcp.render import dns, isolation, syncer
 from vcp.spec import load
@@ -16,16 +16,13 @@ from vcp.spec import load
 Ports = set[tuple[str, int]]
 
 
-class Wants(Resource):
-    """A resource with the rules that a test gives it."""
+class Wants(Kind):
+    """A kind with the rights that a test gives it."""
 
-    api: ClassVar = apis.PODS
+    api = apis.PODS
 
-    def __init__(self, *rules: Rule) -> None:
-        self._rules = rules
-
-    def rules(self) -> tuple[Rule, ...]:
-        return self._rules
+    def __init__(self, *rights: Rule) -> None:
+        self.rights = rights
 
 
 def rule(group: str, plurals: list[str], *verbs: str) -> dict[str, Any]:

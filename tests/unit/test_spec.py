@@ -126,7 +126,7 @@ def test_an_override_quotes_keys_with_dots() -> None:
 
 
 def test_an_override_does_not_turn_a_value_into_a_mapping() -> None:
-    assert message("name: a", ("name.x", "1")) == "--set name.x: name is no mapping"
+    assert message("name: a", ("name.x", "1")) == "--set name.x: name is not a mapping"
 
 
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", fullmatch=True).filter(

@@ -47,7 +47,13 @@ def certificates(terms: Mapping[str, Term], name: str, now: datetime) -> Finding
     """`terms` are those of the certificates by file name."""
     check, action = "certificates", f"`vcp create {name}` renews them, and restarts what uses them"
     if not terms:
-        return Finding(check, "warning", "you may not read them", "it is not known when they expire", "ask for permission")
+        return Finding(
+            check,
+            "warning",
+            "you may not read them",
+            "it is not known when they expire",
+            "ask for permission",
+        )
     over = sorted(file for file, term in terms.items() if term.ends <= now)
     due = sorted(file for file, (begins, ends) in terms.items() if ends - now < (ends - begins) / 3)
     first = min(term.ends for term in terms.values())

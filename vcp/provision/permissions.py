@@ -84,7 +84,7 @@ def _sorted(wanted: Iterable[Need]) -> list[Need]:
 
 
 def _handed_on(obj: Obj) -> Iterator[Need]:
-    """What a role grants: Kubernetes lets nobody grant more than they have, unless they may escalate and bind."""
+    """What a role grants: nobody may grant more than they have, unless they may escalate and bind."""
     if obj["kind"] not in {"Role", "ClusterRole"}:
         return
     place = obj["metadata"].get("namespace", "")

@@ -7,8 +7,8 @@ import msgspec
 
 from syncer import resources as kinds
 from syncer import settings
+from syncer.core.kind import Kind
 from syncer.core.policy import Network
-from syncer.core.resource import Resource
 from vcp import __version__, layout
 from vcp.distros import pod as parts
 from vcp.render.manifests import Obj, objects, pod_template, spread
@@ -27,14 +27,14 @@ def image(spec: Spec) -> str:
     return parts.image(spec, spec.images.syncer, "docker.io/library", "vcp-syncer", __version__)
 
 
-def rules(resources: Iterable[Resource], *, cluster: bool = False) -> list[Obj]:
+def rules(resources: Iterable[Kind], *, cluster: bool = False) -> list[Obj]:
     """RBAC rules for all that the resources need, in the workload namespace or of the whole cluster.
 
     Each kind gets the verbs that any resource asks for; kinds of one group with the same verbs share a rule.
     """
     verbs: dict[tuple[str, str], set[str]] = {}
     for resource in resources:
-        for rule in resource.rules():
+        for rule in resource.rights:
             if rule.cluster is cluster:
                 plural = f"{rule.api.plural}/{rule.subresource}" if rule.subresource else rule.api.plural
                 verbs.setdefault((rule.api.group, plural), set()).update(rule.verbs)

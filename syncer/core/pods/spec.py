@@ -7,10 +7,10 @@ object.
 from typing import Any
 
 from syncer.core import apis
+from syncer.core.kind import new_host_object
 from syncer.core.objects import Obj
 from syncer.core.pods import affinity, environment, hosts, metadata, references, refusals, resolver, volumes
 from syncer.core.refusal import Refused
-from syncer.core.resource import new_host_object
 from syncer.core.scope import Scope
 
 SERVICE_ACCOUNT = "vcp-workload"

@@ -9,11 +9,13 @@ range and never looks at it again once it is there (kubernetesservice.Controller
 stays.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from syncer.core import apis, marks, patches
 from syncer.core.actions import Action, Create, Delete, Patch
 from syncer.core.apis import ApiResource
+from syncer.core.kind import Trigger, Triggers
 from syncer.core.objects import Key, Labels, Obj, is_deleting, key_of, labels_of, uid_of
 from syncer.core.scope import Scope
 from syncer.core.services.allotted import NOWHERE
@@ -30,6 +32,14 @@ SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 SYNCER = "syncer.vcp.dev"
 _OURS = {"app.kubernetes.io/managed-by": "vcp"}
 _SPEC = ("type", "ports", "selector", "externalName", "externalIPs")
+
+
+def _of_namespace(namespace: Obj, _scope: Scope) -> Iterable[Key]:
+    return (key for key in sorted(KEYS) if key.namespace == namespace["metadata"]["name"])
+
+
+IN_NAMESPACES: Triggers = {("tenant", apis.NAMESPACES): Trigger(_of_namespace)}
+"""They are looked at with their namespace, whether anybody has asked for them or removed them."""
 
 
 class _Fixed(NamedTuple):

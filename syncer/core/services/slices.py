@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from syncer.core import apis
+from syncer.core.kind import new_host_object
 from syncer.core.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
 from syncer.core.policy import Network
 from syncer.core.refusal import Problem
-from syncer.core.resource import new_host_object
 from syncer.core.scope import Scope
 from syncer.core.services import fixed
 from syncer.core.services.spec import host_name, type_of

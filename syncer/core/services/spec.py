@@ -7,9 +7,9 @@ some on names and addresses that are not the tenant's to give away.
 from collections.abc import Iterator
 
 from syncer.core import apis, marks
+from syncer.core.kind import new_host_object
 from syncer.core.objects import Key, Labels, Obj, annotations_of, key_of
 from syncer.core.refusal import Problem, Refused
-from syncer.core.resource import new_host_object
 from syncer.core.scope import Scope
 
 _COPIED = (

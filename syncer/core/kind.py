@@ -1,0 +1,270 @@
+"""The extension point: what a kind is, and the two templates that most kinds follow.
+
+A `Kind` says what is watched, what concerns it, which rights it takes and what has to be done about a key.
+Informers, queue, metrics, RBAC rules and writes follow from it. `Mirror` is the template "put a tenant object
+on the host", `Made` is "make an object in the tenant and repair it".
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from syncer.core import marks, patches
+from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
+from syncer.core.apis import ApiResource
+from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
+from syncer.core.scope import Scope
+
+Index = Callable[[Obj, Scope], Iterable[Hashable]]
+
+
+class Item(NamedTuple):
+    """What the work queue holds: a kind by its name, and a key of it."""
+
+    resource: str
+    key: Key
+
+
+class Rule(NamedTuple):
+    """Rights on the host that a kind needs, in the workload namespace unless `cluster`."""
+
+    api: ApiResource
+    verbs: tuple[str, ...]
+    subresource: str = ""
+    cluster: bool = False
+
+
+class Trigger(NamedTuple):
+    """The keys of a kind that an object of another kind concerns."""
+
+    keys: Callable[[Obj, Scope], Iterable[Key]]
+    reads: Callable[[Obj], Any] | None = None
+    """What of the object matters here: while that stays the same, no key is looked at. By default all."""
+
+
+Triggers = Mapping[tuple[Side, ApiResource], Trigger]
+SYNCED = ("get", "list", "watch", "create", "patch", "delete")
+READ = ("get", "list", "watch")
+
+
+class Kind:
+    """What a kind is. Methods are pure, and called at any time with whatever the stores hold.
+
+    Class attributes are defaults; a kind that depends on the policy sets its own on the instance.
+    """
+
+    api: ApiResource
+    watches: Mapping[Side, str] = {"tenant": "", "host": marks.selector("{tenant}")}
+    """The sides on which the kind is kept in a store, each with a label selector; `{tenant}` in it stands for
+    the tenant's name."""
+    indexes: Mapping[Side, Mapping[str, Index]] = {}
+    indexed_by: Mapping[Side, tuple[str, ...]] = {}
+    """The top-level fields that all indexes of a side read, if they read nothing else but the key: while
+    these stay as they are, an object stays where it is filed."""
+    shapes: Mapping[Side, Any] = {}
+    """What any plan reads of this kind, as a TypedDict; the rest is not even decoded. By default all."""
+    honours: tuple[str, ...] = ()
+    """The fields of the scope's policy that plans of this kind obey, as `sync.pods.volumes`."""
+    rights: tuple[Rule, ...] = ()
+    """What it takes on the host."""
+    also: Triggers = MappingProxyType({})
+    """Objects of other kinds that concern keys of this one, by side and API."""
+
+    @property
+    def name(self) -> str:
+        return self.api.plural
+
+    def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
+        """The keys to look at when an object of this kind appears, changes or goes."""
+        return (key_of(obj),) if side == "tenant" else ()
+
+    def kept(self, side: Side, obj: Obj) -> Obj:
+        """What of an object a store holds: all that any plan reads of this kind. `obj` may be changed, so
+        nobody else holds it. Applied twice it does no more than once."""
+        if shape := self.shapes.get(side):
+            kept: Obj = msgspec.convert(obj, shape)
+            return kept
+        obj["metadata"].pop("managedFields", None)
+        return obj
+
+    def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
+        """The tenant object and the host object of a key."""
+        return scope.tenant.get(self.api, key), None
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        """What has to be done, decided by what `find` gives. May raise Refused, which becomes an Event on the
+        tenant object."""
+        return []
+
+    def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
+        """How the tenant object's own status says that it was refused; `now` as the API writes times."""
+        return None
+
+    def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
+        """What the tenant may read of a refusal by the host: with their own names in it."""
+        host = scope.host_key(key_of(tenant))
+        return (
+            str(error)
+            .replace(host.name, key_of(tenant).name)
+            .replace(host.namespace, key_of(tenant).namespace)
+        )
+
+
+class Mirror(Kind):
+    """Puts tenant objects on the host: marked, owned, under a name of their own."""
+
+    tenant_owned: tuple[str, ...] = ()
+    """The top-level fields that only the tenant writes; on the host they follow."""
+
+    def __init__(self) -> None:
+        self.rights = self.rights or (Rule(self.api, SYNCED),)
+
+    def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
+        if side == "tenant":
+            return (key_of(obj),)
+        key = marks.key_of(obj)
+        return (key,) if key and annotations_of(obj).get(marks.RESOURCE, self.name) == self.name else ()
+
+    def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
+        return scope.tenant.get(self.api, key), scope.host.get(self.api, scope.host_key(key))
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        """The four cases."""
+        if tenant is None:
+            return self.unwanted(host, key)
+        if not self.wanted(tenant, scope):
+            return self.unwanted(host)
+        if host is None:
+            return [] if is_deleting(tenant) else self.absent(tenant, scope)
+        if not marks.is_owned(host, tenant):  # an earlier object of this name: it has to go first
+            return self.unwanted(host, key)
+        return self.both(tenant, host, scope)
+
+    def wanted(self, tenant: Obj, scope: Scope) -> bool:
+        """Whether the tenant object is to be on the host at all."""
+        return True
+
+    def unwanted(self, host: Obj | None, gone: Key | None = None) -> list[Action]:
+        """The host object is not to be there (any more): with `gone`, because the tenant object of this key
+        that it stood for is not."""
+        if host is None or is_deleting(host):
+            return []
+        return [*self.verified(host, gone), Delete("host", self.api, key_of(host), uid_of(host))]
+
+    def verified(self, host: Obj, gone: Key | None) -> list[Action]:
+        """Makes sure that the tenant object which this host object was made for is gone."""
+        if gone is None:
+            return []
+        return [Absent("tenant", self.api, gone, annotations_of(host).get(marks.UID, ""))]
+
+    def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
+        """There is a tenant object and no host object."""
+        return [Create("host", self.api, self.to_host(tenant, scope))]
+
+    def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """Each side gets what the other one owns."""
+        actions: list[Action] = []
+        if body := self.host_changes(tenant, host, scope):
+            actions.append(Patch("host", self.api, key_of(host), uid_of(host), body, type="merge"))
+        return actions
+
+    def to_host(self, tenant: Obj, scope: Scope) -> Obj:
+        """The whole host object as it is created. Raises Refused."""
+        host = new_host_object(self.api, tenant, scope)
+        return host | {field: tenant[field] for field in self.tenant_owned if field in tenant}
+
+    def host_changes(self, tenant: Obj, host: Obj, scope: Scope) -> Mapping[str, Any]:
+        """The merge patch that brings the tenant's fields to the host; empty when it is settled."""
+        wanted = self.to_host(tenant, scope)
+        fields = self.tenant_owned
+        return patches.merge_patch(
+            {field: host[field] for field in fields if field in host},
+            {field: wanted[field] for field in fields if field in wanted},
+        )
+
+
+class Made(Kind):
+    """Makes objects in the tenant and repairs them; nothing of them is on the host."""
+
+    watches: Mapping[Side, str] = {"tenant": ""}
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        if tenant is not None and (is_deleting(tenant) or not self.is_ours(tenant)):
+            return []
+        wanted = self.wanted(key, tenant, host, scope)
+        if wanted is None:
+            return self.unwanted(key, tenant, scope)
+        if tenant is None:
+            return self.missing(wanted)
+        return self.repairs(tenant, wanted)
+
+    def is_ours(self, tenant: Obj) -> bool:
+        """Whether we have made it. Whatever else has the name is the tenant's own affair."""
+        return True
+
+    def wanted(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> Obj | None:
+        """The whole object as it is to be, or None if there is to be none."""
+        raise NotImplementedError
+
+    def unwanted(self, key: Key, tenant: Obj | None, scope: Scope) -> list[Action]:
+        return []
+
+    def missing(self, wanted: Obj) -> list[Action]:
+        return [Create("tenant", self.api, wanted)]
+
+    def repairs(self, tenant: Obj, wanted: Obj) -> list[Action]:
+        """What brings the tenant's object to the wanted one."""
+        raise NotImplementedError
+
+
+class Kinds:
+    """The kinds of one syncer, and which of their keys a change concerns."""
+
+    def __init__(self, *kinds: Kind) -> None:
+        self.by_name = {kind.name: kind for kind in kinds}
+        watched = {(side, kind.api) for kind in kinds for side in kind.watches}
+        self._triggers: dict[tuple[Side, ApiResource], list[tuple[str, Trigger]]] = {}
+        for kind in kinds:
+            for source, trigger in kind.also.items():
+                if source not in watched:
+                    raise ValueError(
+                        f"{kind.name} waits for {source[0]} {source[1].plural}, which nobody watches"
+                    )
+                self._triggers.setdefault(source, []).append((kind.name, trigger))
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self.by_name.values())
+
+    def affected(
+        self, kind: Kind, side: Side, old: Obj | None, new: Obj | None, scope: Scope
+    ) -> Iterable[Item]:
+        """What has to be looked at, each once, after an object came (without `old`), changed or went (without
+        `new`)."""
+        there = [obj for obj in (old, new) if obj is not None]
+        items = [Item(kind.name, key) for obj in there for key in kind.concerned(side, obj)]
+        for name, trigger in self._triggers.get((side, kind.api), ()):
+            if (
+                old is None
+                or new is None
+                or trigger.reads is None
+                or trigger.reads(old) != trigger.reads(new)
+            ):
+                items += [Item(name, key) for obj in there for key in trigger.keys(obj, scope)]
+        return dict.fromkeys(items)
+
+
+def new_host_object(api: ApiResource, tenant: Obj, scope: Scope) -> Obj:
+    """Kind, name, marks and owner of a host object; nothing of the tenant object's content."""
+    key = key_of(tenant)
+    namespace, name = scope.host_key(key)
+    metadata: Obj = {
+        "name": name,
+        "namespace": namespace,
+        "labels": marks.labels(scope.name, key),
+        "annotations": marks.annotations(key, uid_of(tenant)),
+    }
+    if owner := scope.owner():
+        metadata["ownerReferences"] = owner
+    return {"apiVersion": api.api_version, "kind": api.kind, "metadata": metadata}
