@@ -5,6 +5,7 @@ RUN pip install --no-cache-dir --target /opt/syncer --require-hashes -r /src/req
 COPY pyproject.toml README.md LICENSE /src/
 COPY vcp /src/vcp
 COPY syncer /src/syncer
+COPY kube /src/kube
 COPY manifests /src/manifests
 RUN pip install --no-cache-dir --target /opt/syncer --no-deps /src
 

@@ -14,19 +14,20 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
-from syncer import garbage, resources
-from syncer.core import apis, marks
-from syncer.core.objects import uid_of
+from kube import apis, auth, errors
+from kube.client import Client
+from kube.objects import uid_of
+from syncer import cyclegc
+from syncer.core import marks
 from syncer.core.scope import Scope
-from syncer.kube import auth, errors
-from syncer.kube.client import Client
-from syncer.runtime.leadership import Leadership
-from syncer.runtime.manager import Manager, Parts
-from syncer.runtime.metrics import Metrics
+from syncer.engine.leadership import Leadership
+from syncer.engine.manager import Manager, Parts
+from syncer.engine.metrics import Metrics
+from syncer.kinds.registry import registry
 from syncer.serve import kubelet, metricsapi, probes, webhook
 from syncer.serve.certificates import ServingTls
-from syncer.serve.served import Served
-from syncer.serve.sight import Sight
+from syncer.serve.podlookup import Sight
+from syncer.serve.requestmetrics import Served
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def main(settings: Settings, kubeconfig: str, listener: socket.socket) -> None:
 def _host(kubeconfig: str) -> auth.Access:
     if not kubeconfig:
         return auth.in_cluster()
-    from syncer.kube.kubeconfig import find  # noqa: PLC0415  in a pod nobody needs it
+    from kube.kubeconfig import find  # noqa: PLC0415  in a pod nobody needs it
 
     return find(kubeconfig)
 
@@ -86,7 +87,7 @@ async def run(
         leadership = Leadership(host, settings.control_namespace, identity, labels=labels)
         parts = Parts(
             {"tenant": tenant, "host": host},
-            resources.registry(settings.sync),
+            registry(settings.sync),
             known,
             leadership,
             metrics,
@@ -97,7 +98,7 @@ async def run(
 
         async with _serving(settings, manager, tenant, host, listener, stop):
             _log.info("started", extra={"tenant": settings.name, "identity": identity})
-            collecting = asyncio.create_task(garbage.collect_once(manager.listed()), name="garbage")
+            collecting = asyncio.create_task(cyclegc.collect_once(manager.listed()), name="garbage")
             try:
                 await manager.run(stop)
             finally:

@@ -23,18 +23,18 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from kube.objects import Obj, key_of
 from syncer.core.actions import Side
 from syncer.core.kind import Kind
-from syncer.core.objects import Obj, key_of
-from syncer.core.pods import metadata, references, spec
 from syncer.core.policy import Sync
 from syncer.core.scope import Scope
-from syncer.resources import registry
-from syncer.resources.pods import Pods
-from syncer.resources.secrets import Secrets
-from syncer.runtime.sharing import Sharing
-from syncer.runtime.store import Change, Store
-from syncer.runtime.workqueue import WorkQueue
+from syncer.engine.interning import Sharing
+from syncer.engine.store import Change, Store
+from syncer.engine.workqueue import WorkQueue
+from syncer.kinds.pods import metadata, references, spec
+from syncer.kinds.pods.pods import Pods
+from syncer.kinds.registry import registry
+from syncer.kinds.secrets import Secrets
 from tests import benchpods
 from tests.pod_scope import Objects
 

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 
-from syncer.core import apis, marks
+from kube import apis
+from kube.objects import Obj, key_of, uid_of
+from syncer.core import marks
 from syncer.core.actions import RENEW
-from syncer.core.objects import Obj, key_of, uid_of
-from syncer.core.pods import spec, tokens
 from syncer.core.scope import Scope
+from syncer.kinds.pods import spec, tokens
 from tests.pod_scope import scope
 
 CASE = Path(__file__).parent / "golden" / "pods" / "typical"

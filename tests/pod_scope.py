@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from syncer.core.apis import ApiResource, resource_of
-from syncer.core.objects import Key, Obj, key_of
+from kube.apis import ApiResource, resource_of
+from kube.objects import Key, Obj, key_of
 from syncer.core.scope import Scope
 
 

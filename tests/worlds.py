@@ -14,7 +14,10 @@ from typing import Any
 import msgspec
 import yaml
 
-from syncer.core import apis, marks
+from kube import apis
+from kube.apis import ApiResource, resource_of
+from kube.objects import Key, Obj, key_of, uid_of
+from syncer.core import marks
 from syncer.core.actions import (
     Absent,
     Action,
@@ -28,14 +31,12 @@ from syncer.core.actions import (
     Try,
     Wait,
 )
-from syncer.core.apis import ApiResource, resource_of
 from syncer.core.kind import Item, Kind
-from syncer.core.objects import Key, Obj, key_of, uid_of
 from syncer.core.policy import Network, Sync
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.resources import registry
-from syncer.runtime.store import Store, Stores
+from syncer.engine.store import Store, Stores
+from syncer.kinds.registry import registry
 from tests.pod_scope import SCOPE
 from tests.unit.podcases import merged
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.client import Client
 from vcp import layout
 from vcp.errors import NotFoundError
 from vcp.spec import Spec

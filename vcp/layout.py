@@ -1,6 +1,6 @@
 """The names, ports and addresses that host objects agree on, all derived from the spec."""
 
-from syncer.core.services import fixed
+from syncer.kinds.services import builtin
 from vcp.spec import Spec
 
 API_PORT = 6443  # the container's; the Service listens on 443
@@ -9,7 +9,7 @@ ETCD_PEER_PORT = 2380
 ETCD_METRICS_PORT = 2381  # plain HTTP, for the kubelet's probes only
 KUBELET_PORT = 10250
 WEBHOOK_PORT = 8443
-METRICS_PORT = fixed.METRICS_PORT  # where the tenant's API server finds the metrics API
+METRICS_PORT = builtin.METRICS_PORT  # where the tenant's API server finds the metrics API
 PROBE_PORT = 8080  # plain HTTP, for the kubelet's probes of the syncer and for metrics
 DNS_PORT = 1053  # the container's, which is not root; the Service listens on 53
 
@@ -98,7 +98,7 @@ def syncer_sans(spec: Spec) -> tuple[str, ...]:
     """The kubelet endpoint, which every tenant Node names as its address, the webhook, and the metrics API by
     the name of its Service in the tenant."""
     own = (f"{service}.{spec.namespace}.svc" for service in ("kubelet", "syncer"))
-    return (*own, f"{fixed.METRICS.name}.{fixed.METRICS.namespace}.svc")
+    return (*own, f"{builtin.METRICS.name}.{builtin.METRICS.namespace}.svc")
 
 
 def issuer(spec: Spec) -> str:

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from syncer.core.apis import LEASES
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import errors as kube
+from kube.apis import LEASES
+from kube.cache import View, watching
+from kube.client import Client
 from vcp.errors import RefusedError
-from vcp.scene import View, watching
 
 NAME = "vcp-create"
 _VALID = 8.0  # seconds without a renewal after which the holder counts as dead

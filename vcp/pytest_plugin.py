@@ -49,7 +49,7 @@ class TenantCluster:
         """A `kubernetes_asyncio.client.Configuration`, ready for an `ApiClient`."""
         from kubernetes_asyncio.client import Configuration  # noqa: PLC0415  costs a second
 
-        from syncer.kube import kubeconfig  # noqa: PLC0415
+        from kube import kubeconfig  # noqa: PLC0415
         from vcp import contexts  # noqa: PLC0415
 
         access = kubeconfig.from_text(self.kubeconfig.read_bytes())
@@ -137,7 +137,7 @@ def _tenant(config: pytest.Config) -> Iterator[TenantCluster]:
 
 
 def _made(process: subprocess.Popen[str], told: IO[str]) -> TenantCluster:
-    from syncer.kube import kubeconfig  # noqa: PLC0415
+    from kube import kubeconfig  # noqa: PLC0415
 
     assert process.stdout  # noqa: S101  it is a pipe
     line = process.stdout.readline()

@@ -11,12 +11,12 @@ from typing import Any, Concatenate, ParamSpec
 import click
 import yaml
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube import kubeconfig as kubeconfigs
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube import kubeconfig as kubeconfigs
+from kube.client import Client
 from vcp import config, inventory, kubeconfig, layout, output
-from vcp.errors import HostError, NotFoundError, RefusedError, VcpError
+from vcp.errors import DeadlineError, HostError, NotFoundError, RefusedError, VcpError
 from vcp.options import Options
 
 P = ParamSpec("P")
@@ -95,6 +95,8 @@ async def _run(options: Options, body: Callable[[Session], Coroutine[Any, Any, i
 # First match wins. {} is the error's own message.
 _EXPLAINED: tuple[tuple[type[kube.KubeError], type[VcpError], str, str], ...] = (
     (kube.ConfigError, HostError, "{}", "pass --kubeconfig and --context, or set $KUBECONFIG"),
+    (kube.DeadlineError, DeadlineError, "{}", ""),
+    (kube.NoPodError, HostError, "{}", ""),
     (kube.UnreachableError, HostError, "the host API cannot be reached: {}", "is --context the right one?"),
     (kube.RequestTimeoutError, HostError, "the host API is too slow: {}", "run the same command again"),
     (kube.UnauthorizedError, HostError, "the host API does not know these credentials", "are they expired?"),

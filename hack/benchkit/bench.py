@@ -20,12 +20,11 @@ from benchkit import crowded, exposition, processes, timings
 from benchkit.exposition import Sample
 from benchkit.generator import piped
 from benchkit.load import Target
+from kube import apis, errors, requests
+from kube import kubeconfig as kubeconfigs
+from kube.client import Client
 from labkit import nodes
 from labkit.cluster import Cluster
-from syncer.core import apis
-from syncer.kube import errors, requests
-from syncer.kube import kubeconfig as kubeconfigs
-from syncer.kube.client import Client
 
 HOST = "lab"  # the host's context in the lab's kubeconfig
 _PODS_PER_NODE = 1000  # as the lab's fake nodes are

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from syncer.core import quantities
+from kube import quantities
 from vcp.spec.model import ComponentResources
 
 _PART = 4

@@ -19,8 +19,8 @@ import msgspec
 
 from benchkit.podapi import Api, Event, Pod, Status
 from benchkit.pods import NAME
+from kube import kubeconfig as kubeconfigs
 from syncer.core.marks import NAME as TENANT_NAME
-from syncer.kube import kubeconfig as kubeconfigs
 
 STEPS = ("sent", "answered", "bound", "running", "ready", "deleting", "gone")
 _GIVEN_UP = 3  # answers of 429 or a broken connection, for one pod

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from syncer.kube import auth
+from kube import auth
 
 
 class Metadata(msgspec.Struct):

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAUSE_C = Path(__file__).parent / "images" / "pause.c"
 UNUSED_AFTER = 86400.0  # seconds
 SYNCER_UID = 65532
-PROJECT_FOLDERS = ("vcp", "syncer", "manifests")
+PROJECT_FOLDERS = ("vcp", "syncer", "kube", "manifests")
 
 PAUSE = "localhost/pause:1"
 ETCD = f"localhost/etcd:{pins.ETCD}"

@@ -7,8 +7,8 @@ again. Each bears what makes it safe against a stale store: a uid, or a name tha
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, Obj
+from kube.apis import ApiResource
+from kube.objects import Key, Obj
 
 Side = Literal["tenant", "host"]
 

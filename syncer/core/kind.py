@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from syncer.core import marks, patches
+from kube import patches
+from kube.apis import ApiResource
+from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
+from syncer.core import marks
 from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
-from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core.scope import Scope
 
 Index = Callable[[Obj, Scope], Iterable[Hashable]]

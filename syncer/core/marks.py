@@ -4,7 +4,7 @@ A host object is *marked* when it carries these for our tenant, and *owned* when
 tenant object that is there now. Names alone prove nothing.
 """
 
-from syncer.core.objects import Key, Obj, annotations_of, labels_of, uid_of
+from kube.objects import Key, Obj, annotations_of, labels_of, uid_of
 
 PREFIX = "vcp.dev/"  # refused on tenant objects, so nothing there can pass for a mark
 NAMESPACE_PREFIX = "ns.vcp.dev/"  # the tenant namespace's labels, for translated namespace selectors

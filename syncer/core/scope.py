@@ -4,9 +4,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from kube.apis import ApiResource
+from kube.objects import Key, Obj
 from syncer.core import names
-from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, Obj
 from syncer.core.policy import Network, PodSecurity, Sync
 
 

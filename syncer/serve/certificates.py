@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from syncer.kube import auth, errors
+from kube import auth, errors
 
 _log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import h11
 import msgspec
 
-from syncer.kube import auth, errors
+from kube import auth, errors
+from syncer.serve.connection import Wire, dial
 from syncer.serve.http import Headers, Http, Refused
-from syncer.serve.wire import Wire, dial
 
 _log = logging.getLogger(__name__)
 _CONNECT_LIMIT = 10.0  # seconds

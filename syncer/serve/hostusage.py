@@ -6,11 +6,11 @@ So how often the tenant asks is of no weight to the host.
 import asyncio
 import logging
 
-from syncer.core import apis, marks
-from syncer.core.objects import Obj
+from kube import apis, errors, requests
+from kube.client import Client
+from kube.objects import Obj
+from syncer.core import marks
 from syncer.core.scope import Scope
-from syncer.kube import errors, requests
-from syncer.kube.client import Client
 
 _log = logging.getLogger(__name__)
 _FRESH = 2.0  # seconds; hosts measure every 15 or more

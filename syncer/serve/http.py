@@ -2,7 +2,7 @@
 
 import h11
 
-from syncer.serve.wire import Wire
+from syncer.serve.connection import Wire
 
 _HEAD_LIMIT = 1 << 20  # what Go's servers accept; commands of exec are in the URL
 _TEXT_LIMIT = 1 << 16

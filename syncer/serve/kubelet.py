@@ -12,16 +12,16 @@ from collections.abc import AsyncIterator
 import h11
 from prometheus_client import Gauge
 
-from syncer.core.objects import uid_of
-from syncer.core.pods import messages, streams
-from syncer.core.pods.streams import StreamRequest
+from kube.objects import uid_of
+from syncer.kinds.pods import messages, streams
+from syncer.kinds.pods.streams import StreamRequest
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls
+from syncer.serve.connection import Wire
 from syncer.serve.hostpods import HostPods
 from syncer.serve.http import Http, Refused
-from syncer.serve.relay import follow, tunnel
-from syncer.serve.sight import Sight
-from syncer.serve.wire import Wire
+from syncer.serve.podlookup import Sight
+from syncer.serve.streaming import follow, tunnel
 
 _log = logging.getLogger(__name__)
 _CLIENT = ("system:apiserver", "system:masters")  # how kube-apiserver and k3s name their kubelet client

@@ -13,19 +13,18 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from syncer.core import apis
-from syncer.core.metrics import answers, callers, registration, usage
-from syncer.core.metrics.answers import MetricsRequest
-from syncer.core.objects import Obj
+from kube import apis, errors
+from kube.client import Client
+from kube.objects import Obj
+from kube.selectors import SelectorError
 from syncer.core.scope import Scope
-from syncer.core.selectors import SelectorError
-from syncer.kube import errors
-from syncer.kube.client import Client
+from syncer.kinds.metrics import answers, callers, registration, usage
+from syncer.kinds.metrics.answers import MetricsRequest
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls, subject
 from syncer.serve.hostusage import HostUsage, UnavailableError
+from syncer.serve.requestmetrics import Served
 from syncer.serve.reviews import Reviews
-from syncer.serve.served import Served
 
 _log = logging.getLogger(__name__)
 _ROOT = f"/apis/{registration.GROUP}"

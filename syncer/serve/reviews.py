@@ -3,11 +3,11 @@
 import asyncio
 from typing import NamedTuple
 
-from syncer.core import apis
-from syncer.core.metrics import callers
-from syncer.core.metrics.answers import MetricsRequest
-from syncer.core.metrics.callers import Caller
-from syncer.kube.client import Client
+from kube import apis
+from kube.client import Client
+from syncer.kinds.metrics import callers
+from syncer.kinds.metrics.answers import MetricsRequest
+from syncer.kinds.metrics.callers import Caller
 
 _KEPT = 10.0  # seconds; API servers keep those of their own webhook authorisers as long
 _MOST = 1024

@@ -18,16 +18,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from syncer.core import apis
-from syncer.core.objects import Key, Obj, key_of, uid_of
+from kube import apis, errors
+from kube.client import Client
+from kube.objects import Key, Obj, key_of, uid_of
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.core.services import admission
-from syncer.kube import errors
-from syncer.kube.client import Client
+from syncer.kinds.services import admission
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls
-from syncer.serve.served import Outcome, Served
+from syncer.serve.requestmetrics import Outcome, Served
 
 _log = logging.getLogger(__name__)
 _LIMIT = 4.0  # seconds: less than the API server waits

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from syncer.core import apis
+from kube import apis
+from kube.objects import Obj
 from syncer.core.kind import Kind
-from syncer.core.metrics import answers, usage
-from syncer.core.objects import Obj
 from syncer.core.policy import Sync
 from syncer.core.scope import Scope
-from syncer.resources import registry
-from syncer.runtime.store import Store, Stores
+from syncer.engine.store import Store, Stores
+from syncer.kinds.metrics import answers, usage
+from syncer.kinds.registry import registry
 from tests.golden.test_manifests import expect
 from tests.pod_scope import SCOPE
 

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 import yaml
 
-from syncer.core.pods import spec
 from syncer.core.policy import Sync
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
+from syncer.kinds.pods import spec
 from tests.golden.test_manifests import expect
 from tests.pod_scope import scope
 

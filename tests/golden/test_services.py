@@ -11,12 +11,12 @@ import msgspec
 import pytest
 import yaml
 
+from kube.objects import Obj, key_of
 from syncer.core import policy
 from syncer.core.actions import Action, Create, Try
-from syncer.core.objects import Obj, key_of
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.resources.services import Services
+from syncer.kinds.services.services import Services
 from tests.golden.test_manifests import expect
 from tests.golden.test_pods import _Readable
 from tests.pod_scope import scope

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from syncer.core.objects import Obj
-from syncer.core.pods.changes import host_changes
-from syncer.core.pods.status import status_changes
+from kube.objects import Obj
+from syncer.kinds.pods.changes import host_changes
+from syncer.kinds.pods.status import status_changes
 from tests.unit import podcases
 
 HERE = Path(__file__).parent / "status"

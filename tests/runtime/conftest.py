@@ -9,8 +9,8 @@ import pytest_asyncio
 from fakeapi import FakeApi
 from hostcli import HostCli
 
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
+from kube.auth import Access
+from kube.client import Client
 
 
 @pytest_asyncio.fixture

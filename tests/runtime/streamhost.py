@@ -16,16 +16,16 @@ from typing import Any
 from fakeapi import FakeApi, Obj
 from syncing import CONTROL, TENANT, WORK
 
-from syncer.core.apis import ApiResource
+from kube.apis import ApiResource
+from kube.auth import Access
+from kube.client import Client
+from kube.objects import Key
 from syncer.core.names import host_name
-from syncer.core.objects import Key
 from syncer.core.scope import Nothing, Scope
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
-from syncer.runtime.metrics import Metrics
+from syncer.engine.metrics import Metrics
 from syncer.serve.certificates import ServingTls
 from syncer.serve.kubelet import Kubelet
-from syncer.serve.sight import Sight
+from syncer.serve.podlookup import Sight
 from vcp import certificates, pki
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 from fakeapi import FakeApi, Obj
 
-from syncer import resources
-from syncer.core import apis
+from kube import apis
+from kube.auth import Access
+from kube.client import Client
 from syncer.core.actions import Side
 from syncer.core.kind import Kinds
 from syncer.core.names import host_name
 from syncer.core.policy import Sync
 from syncer.core.scope import Scope
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
-from syncer.runtime.leadership import Leadership
-from syncer.runtime.manager import Manager, Parts
-from syncer.runtime.metrics import Metrics
+from syncer.engine.leadership import Leadership
+from syncer.engine.manager import Manager, Parts
+from syncer.engine.metrics import Metrics
+from syncer.kinds.registry import registry
 
 TENANT, WORK, CONTROL = "acme", "vcp-acme-work", "vcp-acme"
 
@@ -37,7 +37,7 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def syncer(self, name: str = "syncer-0", kinds: Kinds | None = None) -> AsyncIterator[Manager]:
         """A running syncer that is drained at the end."""
-        kinds = kinds or resources.registry(Sync())
+        kinds = kinds or registry(Sync())
         async with (
             Client(Access(self.tenant.url), timeout=5) as tenant,
             Client(Access(self.host.url), timeout=5) as host,

@@ -7,10 +7,10 @@ import pytest
 from aiohttp import WSMsgType, web
 from fakeapi import FakeApi
 
-from syncer.core.apis import CONFIG_MAPS, PODS, SECRETS
-from syncer.kube import errors, requests
-from syncer.kube.auth import Access, Identity
-from syncer.kube.client import Client
+from kube import errors, requests
+from kube.apis import CONFIG_MAPS, PODS, SECRETS
+from kube.auth import Access, Identity
+from kube.client import Client
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:

@@ -8,15 +8,15 @@ import pytest_asyncio
 from fakeapi import FakeApi
 from syncing import TENANT, WORK, config_map
 
-from syncer.core import apis, marks
+from kube import apis, errors
+from kube.client import Client
+from kube.objects import Key, Obj, uid_of
+from syncer.core import marks
 from syncer.core.actions import RENEW, Absent, Create, Delete, Patch, TokenRequest, Tokens
 from syncer.core.names import host_name
-from syncer.core.objects import Key, Obj, uid_of
-from syncer.kube import errors
-from syncer.kube.client import Client
-from syncer.runtime.executor import Executor, NameTakenError, NotLeaderError
-from syncer.runtime.metrics import Metrics
-from syncer.runtime.store import Store, Stores
+from syncer.engine.executor import Executor, NameTakenError, NotLeaderError
+from syncer.engine.metrics import Metrics
+from syncer.engine.store import Store, Stores
 
 KEY = Key("default", "a")
 

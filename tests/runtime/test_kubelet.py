@@ -25,7 +25,7 @@ from streamhost import (
 )
 from syncing import eventually
 
-from syncer.kube.auth import Access
+from kube.auth import Access
 
 EXEC = "/exec/default/web/main"
 TUNNEL = "/portForward/default/web"

@@ -8,7 +8,7 @@ import sys
 import pytest
 from fakeapi import FakeApi
 
-from syncer.kube.client import Client
+from kube.client import Client
 from vcp import lock
 from vcp.errors import RefusedError
 

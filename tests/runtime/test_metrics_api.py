@@ -17,16 +17,16 @@ from fakehost import FakeHost
 from streamhost import Authorities
 from syncing import TENANT, WORK, Cluster, eventually, settled
 
-from syncer.core.metrics import registration
+from kube.auth import Access
+from kube.client import Client
 from syncer.core.names import host_name
 from syncer.core.policy import Sync
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
-from syncer.resources import registry
-from syncer.runtime.manager import Manager
-from syncer.runtime.metrics import Metrics
+from syncer.engine.manager import Manager
+from syncer.engine.metrics import Metrics
+from syncer.kinds.metrics import registration
+from syncer.kinds.registry import registry
 from syncer.serve import hostusage, metricsapi, reviews
-from syncer.serve.served import Served
+from syncer.serve.requestmetrics import Served
 
 NAME = "vcp-metrics.kube-system.svc"
 ROOT = "/apis/metrics.k8s.io/v1beta1"

@@ -12,9 +12,9 @@ from fakehost import FakeHost
 from podrules import strategic
 from syncing import TENANT, WORK, Cluster, eventually, settled
 
+from kube.objects import uid_of
 from syncer.core.names import host_name
-from syncer.core.objects import uid_of
-from syncer.core.pods.tokens import secret_name
+from syncer.kinds.pods.tokens import secret_name
 
 
 @pytest_asyncio.fixture

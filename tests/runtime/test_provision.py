@@ -7,7 +7,7 @@ from aiohttp import web
 from fakeapi import FakeApi, Key, Obj, StatusError
 from hostcli import labelled, pod, workload
 
-from syncer.kube.client import Client
+from kube.client import Client
 from vcp import render
 from vcp import spec as specs
 from vcp.errors import DeadlineError, RefusedError

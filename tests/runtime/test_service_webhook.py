@@ -21,13 +21,14 @@ from servicerules import Allotment
 from syncing import WORK, Cluster, eventually, settled
 from test_services import a_service, events, is_equal, sides, user_creates, writes
 
-from syncer.core import apis, marks
-from syncer.core.objects import uid_of
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
-from syncer.runtime.metrics import Metrics
+from kube import apis
+from kube.auth import Access
+from kube.client import Client
+from kube.objects import uid_of
+from syncer.core import marks
+from syncer.engine.metrics import Metrics
 from syncer.serve import https
-from syncer.serve.served import Served
+from syncer.serve.requestmetrics import Served
 from syncer.serve.webhook import Webhook, serving
 from vcp import pki
 from vcp.spec import load

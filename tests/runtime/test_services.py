@@ -11,11 +11,12 @@ from fakeapi import FakeApi, Obj
 from servicerules import Allotment
 from syncing import TENANT, WORK, Cluster, eventually, settled
 
-from syncer.core import apis, marks
+from kube import apis
+from kube.auth import Access
+from kube.client import Client
+from kube.objects import uid_of
+from syncer.core import marks
 from syncer.core.names import host_name
-from syncer.core.objects import uid_of
-from syncer.kube.auth import Access
-from syncer.kube.client import Client
 
 
 @pytest_asyncio.fixture

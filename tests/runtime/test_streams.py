@@ -26,7 +26,7 @@ from streamhost import (
 )
 from syncing import eventually
 
-from syncer.serve.wire import Wire, dial
+from syncer.serve.connection import Wire, dial
 
 
 @pytest_asyncio.fixture(params=["http", "https"])

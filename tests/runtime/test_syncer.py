@@ -9,7 +9,7 @@ from fakeapi import FakeApi
 from syncing import CONTROL, TENANT, WORK, Cluster, config_map, eventually, settled
 
 from syncer.core.names import host_name
-from syncer.runtime.manager import Manager
+from syncer.engine.manager import Manager
 
 
 @pytest_asyncio.fixture

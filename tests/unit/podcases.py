@@ -4,15 +4,16 @@ import copy
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from syncer.core import apis, marks
-from syncer.core.apis import ApiResource
+from kube import apis
+from kube.apis import ApiResource
+from kube.objects import Key, Obj, key_of
+from syncer.core import marks
 from syncer.core.kind import Kind
-from syncer.core.objects import Key, Obj, key_of
-from syncer.core.pods import metadata
 from syncer.core.scope import Scope
-from syncer.resources.namespaces import Namespaces
-from syncer.resources.pods import Pods
-from syncer.resources.services import Services
+from syncer.kinds.namespaces import Namespaces
+from syncer.kinds.pods import metadata
+from syncer.kinds.pods.pods import Pods
+from syncer.kinds.services.services import Services
 
 KEY = Key("default", "web-0")
 UID = "11111111-1111-1111-1111-111111111111"

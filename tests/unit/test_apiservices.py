@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
+from kube.objects import Key, Obj
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch
-from syncer.core.metrics import registration
-from syncer.core.objects import Key, Obj
 from syncer.core.policy import Sync
 from syncer.core.scope import Scope
-from syncer.core.services import fixed
-from syncer.resources import registry
-from syncer.resources.apiservices import ApiServices
-from syncer.resources.endpointslices import EndpointSlices
-from syncer.resources.services import Services
+from syncer.kinds.metrics import registration
+from syncer.kinds.metrics.apiservices import ApiServices
+from syncer.kinds.registry import registry
+from syncer.kinds.services import builtin
+from syncer.kinds.services.endpointslices import EndpointSlices
+from syncer.kinds.services.services import Services
 from tests.pod_scope import WHOLE
 
 SERVED = replace(WHOLE, webhook_ca="Q0E=")
@@ -32,7 +32,7 @@ def made(**spec: Any) -> Obj:
 
 def test_its_service_is_made_first() -> None:
     *parts, create = plan(None)
-    assert parts == [Ensure("services", fixed.METRICS), Ensure("endpointslices", fixed.METRICS)]
+    assert parts == [Ensure("services", builtin.METRICS), Ensure("endpointslices", builtin.METRICS)]
     assert isinstance(create, Create)
     assert create.obj["spec"]["caBundle"] == "Q0E="
     assert create.obj["spec"]["service"] == {"namespace": "kube-system", "name": "vcp-metrics", "port": 4443}
@@ -59,15 +59,15 @@ def test_it_goes_with_the_setting_and_its_service_too() -> None:
     assert plan(made(), GONE) == [Delete("tenant", ApiServices.api, registration.KEY, "u")]
     assert plan(None, GONE) == []
     for kind in (Services(), EndpointSlices()):
-        (create,) = kind.plan(fixed.METRICS, None, None, SERVED)
+        (create,) = kind.plan(builtin.METRICS, None, None, SERVED)
         assert isinstance(create, Create)
         stored = {**create.obj, "metadata": {**create.obj["metadata"], "uid": "u"}}
-        assert kind.plan(fixed.METRICS, stored, None, GONE) == [
-            Delete("tenant", kind.api, fixed.METRICS, "u")
+        assert kind.plan(builtin.METRICS, stored, None, GONE) == [
+            Delete("tenant", kind.api, builtin.METRICS, "u")
         ]
         mine = {**stored, "metadata": {**stored["metadata"], "labels": {}}}
-        assert kind.plan(fixed.METRICS, mine, None, GONE) == []
-        assert kind.plan(fixed.METRICS, None, None, GONE) == []
+        assert kind.plan(builtin.METRICS, mine, None, GONE) == []
+        assert kind.plan(builtin.METRICS, None, None, GONE) == []
 
 
 def test_without_an_authority_nothing_is_registered() -> None:
@@ -86,7 +86,7 @@ def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
             KINDS.by_name["namespaces"], "tenant", None, {"metadata": {"name": name}}, WHOLE
         )
     ]
-    fixed_ones = {(plural, key) for key in fixed.KEYS for plural in PLURALS}
+    fixed_ones = {(plural, key) for key in builtin.KEYS for plural in PLURALS}
     webhook = ("mutatingwebhookconfigurations", Key("", "vcp-services"))
     assert set(found) == fixed_ones | {webhook, ("apiservices", registration.KEY)}
 

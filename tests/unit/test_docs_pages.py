@@ -15,8 +15,8 @@ from pages import PAGES, ROOT
 
 import vcp.cli
 from syncer.core.policy import Sync
-from syncer.resources import registry
-from syncer.runtime.metrics import Metrics
+from syncer.engine.metrics import Metrics
+from syncer.kinds.registry import registry
 from vcp.options import Options
 from vcp.render.syncer import rules
 from vcp.spec import load

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from vcp import spec
-from vcp.doctor import finding, judging_hosts, probe
+from vcp.doctor import finding, host_findings, probe
 from vcp.doctor.finding import Finding
-from vcp.doctor.judging_hosts import Seen
+from vcp.doctor.host_findings import Seen
 from vcp.errors import HostError, UsageError
 from vcp.render import doctor as rendering
 
@@ -30,21 +30,21 @@ def spoken(one: Finding) -> bool:
     ],
 )
 def test_versions(text: str, level: str) -> None:
-    found = judging_hosts.version(text)
+    found = host_findings.version(text)
     assert (found.level, text in found.found, spoken(found)) == (level, True, True)
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0.01, "ok"), (0.2, "warning"), (2.0, "broken")])
 def test_latency_is_the_median(seconds: float, level: str) -> None:
-    found = judging_hosts.latency([seconds, seconds, 5.0])
+    found = host_findings.latency([seconds, seconds, 5.0])
     assert found.level == level
     assert "at most 5000 ms" in found.found
     assert spoken(found)
 
 
 def test_permissions_are_listed() -> None:
-    assert judging_hosts.permissions([]).level == "ok"
-    found = judging_hosts.permissions(["create secrets in namespace vcp-a", "get roles"])
+    assert host_findings.permissions([]).level == "ok"
+    found = host_findings.permissions(["create secrets in namespace vcp-a", "get roles"])
     assert found.level == "broken"
     assert "create secrets in namespace vcp-a; get roles" in found.found
 
@@ -61,16 +61,16 @@ def test_permissions_are_listed() -> None:
     ],
 )
 def test_storage(classes: dict[str, bool] | None, wanted: str, level: str, said: str) -> None:
-    found = judging_hosts.storage(classes, spec.load({"name": "a", "storage": {"class": wanted}}))
+    found = host_findings.storage(classes, spec.load({"name": "a", "storage": {"class": wanted}}))
     assert (found.level, said in found.found, spoken(found)) == (level, True, True)
 
 
 def test_service_cidr_and_metrics() -> None:
-    assert judging_hosts.service_cidr("10.43.0.0/16").level == "ok"
-    assert judging_hosts.service_cidr("").level == "broken"
-    assert judging_hosts.metrics(None).level == "ok"
-    assert judging_hosts.metrics("").found == "the host has no metrics API"
-    assert "503" in judging_hosts.metrics("503").found
+    assert host_findings.service_cidr("10.43.0.0/16").level == "ok"
+    assert host_findings.service_cidr("").level == "broken"
+    assert host_findings.metrics(None).level == "ok"
+    assert host_findings.metrics("").found == "the host has no metrics API"
+    assert "503" in host_findings.metrics("503").found
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_service_cidr_and_metrics() -> None:
 )
 def test_probes(change: dict[str, Any], expected: dict[str, str]) -> None:
     seen = Seen(**{field: getattr(FINE, field) for field in FINE.__struct_fields__} | change)
-    found = list(judging_hosts.probes(seen))
+    found = list(host_findings.probes(seen))
     assert {one.check: one.level for one in found if one.level != "ok"} == expected
     assert all(map(spoken, found))
 
@@ -98,7 +98,7 @@ def test_probes(change: dict[str, Any], expected: dict[str, str]) -> None:
 def test_which_direction_is_not_enforced_is_said() -> None:
     def said(**seen: bool) -> str:
         both = Seen(**{field: getattr(FINE, field) for field in FINE.__struct_fields__} | seen)
-        return list(judging_hosts.probes(both))[-1].found
+        return list(host_findings.probes(both))[-1].found
 
     assert "for ingress only" in said(egress=False)
     assert "for egress only" in said(ingress=False)

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncer.core import apis
-from syncer.core.objects import Key
-from syncer.runtime.metrics import Metrics
+from kube import apis
+from kube.objects import Key
+from syncer.engine.metrics import Metrics
 from vcp import inventory
-from vcp.doctor import drift, judging_tenants, lag, orphans
+from vcp.doctor import drift, lag, orphans, tenant_findings
 from vcp.doctor.drift import Drift
-from vcp.doctor.judging_tenants import Term
+from vcp.doctor.tenant_findings import Term
 from vcp.spec import load
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,10 +26,10 @@ def tenant(state: str, down: str = "") -> inventory.Tenant:
 
 
 def test_a_control_plane() -> None:
-    assert judging_tenants.control_plane(tenant("Ready"), []).level == "ok"
+    assert tenant_findings.control_plane(tenant("Ready"), []).level == "ok"
     for state in ("Provisioning", "Terminating"):
-        assert judging_tenants.control_plane(tenant(state), []).level == "broken"
-    found = judging_tenants.control_plane(tenant("NotReady", "syncer"), ["syncer-1 is Pending"])
+        assert tenant_findings.control_plane(tenant(state), []).level == "broken"
+    found = tenant_findings.control_plane(tenant("NotReady", "syncer"), ["syncer-1 is Pending"])
     assert (found.level, found.found) == ("broken", "syncer 0/1 ready; syncer-1 is Pending")
     assert "nothing of the tenant gets to the host" in found.meaning
     assert "vcp logs a" in found.action
@@ -42,18 +42,18 @@ def test_a_control_plane() -> None:
 def test_certificates(left: timedelta, level: str, said: str) -> None:
     end = NOW + left
     terms = {"api.crt": Term(end - 365 * DAY, end), "ca.crt": Term(NOW - DAY, NOW + 3650 * DAY)}
-    found = judging_tenants.certificates(terms, "a", NOW)
+    found = tenant_findings.certificates(terms, "a", NOW)
     assert (found.level, said in found.found) == (level, True), found.found
     assert "ca.crt" not in found.found
-    assert judging_tenants.certificates({}, "a", NOW).level == "warning"
+    assert tenant_findings.certificates({}, "a", NOW).level == "warning"
 
 
 def test_drift_of_what_isolates_is_broken_and_comes_first() -> None:
     edited = Drift("Deployment", "vcp-a", "api", ("spec.replicas is 0, not 1",))
     gone = Drift("NetworkPolicy", "vcp-a", "vcp-deny", ())
-    assert judging_tenants.drift([], "a").level == "ok"
-    assert judging_tenants.drift([edited], "a").level == "warning"
-    both = judging_tenants.drift([edited, gone], "a")
+    assert tenant_findings.drift([], "a").level == "ok"
+    assert tenant_findings.drift([edited], "a").level == "warning"
+    both = tenant_findings.drift([edited, gone], "a")
     assert both.level == "broken"
     assert both.found == (
         "NetworkPolicy vcp-deny in vcp-a is not there; Deployment api in vcp-a: spec.replicas is 0, not 1"
@@ -62,7 +62,7 @@ def test_drift_of_what_isolates_is_broken_and_comes_first() -> None:
 
 def test_a_long_list_is_cut() -> None:
     many = [Drift("Deployment", "", str(number), ()) for number in range(9)]
-    assert judging_tenants.drift(many, "a").found.endswith("; and 4 more")
+    assert tenant_findings.drift(many, "a").found.endswith("; and 4 more")
 
 
 def test_differences() -> None:
@@ -110,7 +110,7 @@ def test_lag_is_read_from_all_replicas_of_which_one_leads() -> None:
     ],
 )
 def test_lag(texts: list[str], level: str, said: str) -> None:
-    found = judging_tenants.lag(lag.read(texts), "a")
+    found = tenant_findings.lag(lag.read(texts), "a")
     assert (found.level, said in found.found) == (level, True), found.found
 
 
@@ -139,5 +139,5 @@ def test_orphans() -> None:
         "Pod again-x (for pods default/again)",
         "Secret gone-x (for pods default/gone)",
     ]
-    assert judging_tenants.orphans(lost, "a").level == "warning"
-    assert judging_tenants.orphans([], "a").level == "ok"
+    assert tenant_findings.orphans(lost, "a").level == "warning"
+    assert tenant_findings.orphans([], "a").level == "ok"

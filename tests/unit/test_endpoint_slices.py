@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from syncer.core import apis
+from kube import apis
+from kube.objects import Key, Obj
 from syncer.core.actions import Create, Delete, Patch, Report
-from syncer.core.objects import Key, Obj
 from syncer.core.policy import Network
 from syncer.core.scope import Scope
-from syncer.resources.endpointslices import EndpointSlices
+from syncer.kinds.services.endpointslices import EndpointSlices
 from tests.pod_scope import Objects, scope
 
 KEY = Key("shop", "db-1")

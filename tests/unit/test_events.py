@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from syncer.core import apis
+from kube import apis
+from kube.objects import Key, Obj
 from syncer.core.actions import Action, Create, Patch, Side
-from syncer.core.objects import Key, Obj
 from syncer.core.scope import Scope
-from syncer.resources.events import Events
+from syncer.kinds.events import Events
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, UID, running
 

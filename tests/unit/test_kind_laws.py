@@ -13,14 +13,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncer.core import apis, marks, names
+from kube import apis
+from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
+from syncer.core import marks, names
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Tokens, Try
 from syncer.core.kind import Item
-from syncer.core.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core.policy import Network, Sync
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.resources import registry
+from syncer.kinds.registry import registry
 from tests.worlds import SIDES, Case, World, active, cases
 
 CASES = cases()

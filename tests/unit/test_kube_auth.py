@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from syncer.kube import auth, errors, kubeconfig
+from kube import auth, errors, kubeconfig
 from vcp import pki
 from vcp.spec import load
 
@@ -140,9 +140,7 @@ def test_a_rotated_certificate_is_seen_within_a_second_and_at_once_after_a_401(
 
 
 def test_plain_kubeconfigs_do_not_import_kubernetes_asyncio() -> None:
-    code = (
-        "import sys, syncer.kube.kubeconfig, syncer.kube.client; print('kubernetes_asyncio' in sys.modules)"
-    )
+    code = "import sys, kube.kubeconfig, kube.client; print('kubernetes_asyncio' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert run.stdout == "False\n"
 

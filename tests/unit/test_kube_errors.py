@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from syncer.kube import errors
+from kube import errors
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from syncer.core import apis
-from syncer.kube import requests
+from kube import apis, requests
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.kube import errors
-from syncer.kube.watching import WatchDecoder
+from kube import errors
+from kube.watching import WatchDecoder
 
 
 def line(type_: str, obj: dict[str, Any]) -> bytes:

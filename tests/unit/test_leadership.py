@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from virtualtime import VirtualTimeLoop
 
-from syncer.kube import errors
-from syncer.runtime import leadership
-from syncer.runtime.leadership import Leadership
+from kube import errors
+from syncer.engine import leadership
+from syncer.engine.leadership import Leadership
 
 
 class LeaseApi:

@@ -1,7 +1,7 @@
 """The gauge that no loop can hide from."""
 
-from syncer.core.objects import Key
-from syncer.runtime.metrics import Target, WriteRates
+from kube.objects import Key
+from syncer.engine.metrics import Target, WriteRates
 
 
 def most(rates: WriteRates) -> dict[tuple[str, ...], float]:

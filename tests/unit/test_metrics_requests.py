@@ -2,10 +2,10 @@
 
 import pytest
 
-from syncer.core import apis
-from syncer.core.metrics import answers, callers, registration
-from syncer.core.metrics.answers import MetricsRequest
-from syncer.core.metrics.callers import Caller
+from kube import apis
+from syncer.kinds.metrics import answers, callers, registration
+from syncer.kinds.metrics.answers import MetricsRequest
+from syncer.kinds.metrics.callers import Caller
 
 ROOT = "/apis/metrics.k8s.io/v1beta1"
 

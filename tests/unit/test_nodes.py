@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from syncer.core import apis
+from kube import apis
+from kube.objects import Key, Obj
 from syncer.core.actions import Action, Create, Delete, Patch, Wait
-from syncer.core.objects import Key, Obj
 from syncer.core.scope import Scope
-from syncer.resources.nodes import Nodes, RealNodes
+from syncer.kinds.nodes import Nodes, RealNodes
 from tests.unit import podcases
 from tests.unit.podcases import NODE, NOW, host_pod, running, tenant_pod
 

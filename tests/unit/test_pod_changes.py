@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from kube.objects import Obj
 from syncer.core.actions import Action, Patch, Report
-from syncer.core.objects import Obj
-from syncer.core.pods.changes import host_changes
-from syncer.core.pods.metadata import host_annotations
 from syncer.core.scope import Scope
+from syncer.kinds.pods.changes import host_changes
+from syncer.kinds.pods.metadata import host_annotations
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, condition, running
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import podcases
 
-from syncer import hosts as writer
-from syncer.core.objects import Obj
-from syncer.core.pods import hosts, spec
+from kube.objects import Obj
+from syncer import etchosts as writer
 from syncer.core.scope import Scope
+from syncer.kinds.pods import etchosts, spec
 
 SCOPE = Scope(name="acme", namespace="work", control_namespace="control", hosts_image="vcp-syncer:1")
 
@@ -19,9 +19,9 @@ def member(**changes: object) -> Obj:
 
 
 def test_the_full_name_is_that_of_the_tenants_dns() -> None:
-    assert hosts.full_name(member(), SCOPE) == "web-0.nginx.default.svc.cluster.local"
-    assert hosts.full_name(member(subdomain=""), SCOPE) == ""
-    assert hosts.full_name(member(hostNetwork=True), SCOPE) == ""
+    assert etchosts.full_name(member(), SCOPE) == "web-0.nginx.default.svc.cluster.local"
+    assert etchosts.full_name(member(subdomain=""), SCOPE) == ""
+    assert etchosts.full_name(member(hostNetwork=True), SCOPE) == ""
 
 
 def test_a_container_of_ours_writes_the_file_before_all_others() -> None:

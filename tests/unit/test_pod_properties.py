@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kube.objects import Obj, key_of
 from syncer.core import marks
-from syncer.core.objects import Obj, key_of
-from syncer.core.pods import affinity, downward, fields, metadata, references, spec, tokens
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
+from syncer.kinds.pods import affinity, downward, fields, metadata, references, spec, tokens
 from tests.golden.test_pods import CASES, scope_of
 from tests.pod_scope import WHOLE, pod, scope
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from syncer.core.objects import Obj
-from syncer.core.pods import security
+from kube.objects import Obj
+from syncer.kinds.pods import security
 from tests.pod_scope import container, pod
 
 RESTRICTED: Obj = {

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from kube.objects import Key, Obj
 from syncer.core.actions import TokenRequest
-from syncer.core.objects import Key, Obj
-from syncer.core.pods import affinity, downward, metadata, references, resolver, spec, tokens
 from syncer.core.policy import Pods, Sync
 from syncer.core.refusal import Refused
+from syncer.kinds.pods import affinity, dns, downward, metadata, references, spec, tokens
 from tests.pod_scope import SCOPE, WHOLE, container, pod, scope
 
 
@@ -258,12 +258,12 @@ class TestScheduling:
     ],
 )
 def test_the_host_name_is_a_label(name: str, expected: str) -> None:
-    assert resolver.hostname(pod(name=name)) == expected
+    assert dns.hostname(pod(name=name)) == expected
 
 
 def test_search_lists_stay_within_the_api_servers_limits() -> None:
     searches = [f"{index}.{'s' * 200}.example.com" for index in range(32)]
-    config = resolver.host_dns(pod({"dnsConfig": {"searches": searches}}), WHOLE)["dnsConfig"]
+    config = dns.host_dns(pod({"dnsConfig": {"searches": searches}}), WHOLE)["dnsConfig"]
     assert len(config["searches"]) <= 32
     assert len(" ".join(config["searches"])) <= 2048
     assert config["searches"][:4] == [

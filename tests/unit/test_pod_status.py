@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from syncer.core.objects import Obj
-from syncer.core.pods import messages
-from syncer.core.pods.status import status_changes, to_tenant
+from kube.objects import Obj
+from syncer.kinds.pods import messages
+from syncer.kinds.pods.status import status_changes, to_tenant
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, UID, condition, container_status, running, tenant_pod
 

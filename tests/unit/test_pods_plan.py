@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from syncer.core import apis, marks, policy
+from kube import apis
+from kube.objects import Key, Obj
+from syncer.core import marks, policy
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Report, Side, Tokens
 from syncer.core.kind import Item
-from syncer.core.objects import Key, Obj
-from syncer.core.pods import lifecycle, metadata
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.resources import registry
-from syncer.resources.pods import Pods
+from syncer.kinds.pods import lifecycle, metadata
+from syncer.kinds.pods.pods import Pods
+from syncer.kinds.registry import registry
 from tests.unit import podcases
 from tests.unit.podcases import (
     HOST_KEY,

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kube.objects import Obj
 from syncer.core.actions import Create, Ensure, Patch
-from syncer.core.objects import Obj
-from syncer.resources.pods import Pods
+from syncer.kinds.pods.pods import Pods
 from tests.unit import podcases
 from tests.unit.podcases import KEY, NODE, condition, container_status
 

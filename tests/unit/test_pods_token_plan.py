@@ -2,11 +2,11 @@
 
 import pytest
 
-from syncer.core import apis
+from kube import apis
+from kube.objects import Key, Obj
 from syncer.core.actions import Action, Create, Delete, Tokens, Wait
-from syncer.core.objects import Key, Obj
 from syncer.core.scope import Scope
-from syncer.resources.pods import Pods
+from syncer.kinds.pods.pods import Pods
 from tests.unit import podcases
 from tests.unit.podcases import (
     HOST_KEY,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.core.quantities import NANO, nanos, text
+from kube.quantities import NANO, nanos, text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 import vcp.cli
-from syncer.core import apis
+from kube import apis
 from vcp.provision import grants
 from vcp.provision.permissions import Need
 

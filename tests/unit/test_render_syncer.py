@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from kube import apis
 from syncer import settings
-from syncer.core import apis
 from syncer.core.kind import READ, SYNCED, Kind, Rule
 from syncer.core.policy import Network
 from vcp import layout, render

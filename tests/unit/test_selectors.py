@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncer.core import selectors
+from kube import selectors
 
 LABELS = {"app": "web", "tier": "front", "example.org/build": "12", "empty": ""}
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from syncer.core.objects import Key
-from syncer.runtime.store import Change, Store
+from kube.objects import Key
+from syncer.engine.store import Change, Store
 
 
 def obj(name: str, version: int, uid: str = "u", **labels: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from syncer.runtime.workqueue import ClosedError, Lane, WorkQueue
+from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
 
 
 async def take(queue: WorkQueue[str]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from syncer.kube import kubeconfig as kubeconfigs
-from vcp import child, contexts, kubeconfig, output, ways
+from kube import kubeconfig as kubeconfigs
+from vcp import child, contexts, kubeconfig, output, routes
 from vcp.session import Session, complete_names, on_host
 
 
@@ -29,7 +29,7 @@ async def command(
     tenant = await session.tenant(name)
     entry = await session.entry(name, tenant.namespace)
     access = kubeconfigs.from_text(entry.text().encode())
-    async with ways.way_in(session.host, tenant.namespace, access, local_port=port) as way:
+    async with routes.way_in(session.host, tenant.namespace, access, local_port=port) as way:
         entry = entry.at(way.server, way.server_name)
         if program:
             return await _run(entry, program)

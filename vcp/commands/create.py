@@ -8,8 +8,8 @@ from typing import Any
 import click
 import yaml
 
-from syncer.kube import kubeconfig as kubeconfigs
-from vcp import config, contexts, inventory, kubeconfig, output, render, ways
+from kube import kubeconfig as kubeconfigs
+from vcp import config, contexts, inventory, kubeconfig, output, render, routes
 from vcp import spec as specs
 from vcp.errors import NotFoundError, RefusedError, UsageError
 from vcp.provision import creating, facts
@@ -194,7 +194,7 @@ def _print(objects: list[render.Obj], form: str) -> None:
 async def _write_context(session: Session, spec: specs.Spec) -> None:
     """The context names an address that answers from here; where none does, only `vcp connect` gets in."""
     entry = await session.entry(spec.name, spec.namespace)
-    way = await ways.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))
+    way = await routes.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))
     if way:
         entry = entry.at(way.server, way.server_name)
     if contexts.update(session.kubeconfig_file, lambda text: kubeconfig.merge(text, entry, switch=False)):

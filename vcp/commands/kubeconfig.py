@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from syncer.core import apis
-from vcp import config, contexts, kubeconfig, output, pki, render, ways
+from kube import apis
+from vcp import config, contexts, kubeconfig, output, pki, render, routes
 from vcp.errors import UsageError
 from vcp.session import Session, complete_names, on_host
 
@@ -40,7 +40,7 @@ async def command(
     entry = await session.entry(name, tenant.namespace)
     cluster = dict(entry.cluster)
     if internal:
-        cluster["server"] = f"https://{ways.SERVICE}.{tenant.namespace}.svc"
+        cluster["server"] = f"https://{routes.SERVICE}.{tenant.namespace}.svc"
     elif server:
         cluster["server"] = server
     credentials = entry.user

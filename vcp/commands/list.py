@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from syncer.core import apis
+from kube import apis
+from kube.cache import Scene, View, watching
 from vcp import inventory, layout, output
-from vcp.scene import Scene, View, watching
 from vcp.session import Session, on_host
 
 

@@ -5,8 +5,7 @@ import sys
 
 import click
 
-from syncer.core import apis
-from syncer.kube import requests
+from kube import apis, requests
 from vcp import layout
 from vcp.errors import NotFoundError
 from vcp.session import Session, complete_names, on_host

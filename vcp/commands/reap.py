@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from syncer.kube import errors as kube
+from kube import errors as kube
 from vcp import config, inventory, output
 from vcp.errors import HostError, VcpError
 from vcp.provision import lifetime, removing

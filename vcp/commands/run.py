@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from syncer.core import apis
-from syncer.kube import auth
-from syncer.kube import errors as kube
-from syncer.kube import kubeconfig as kubeconfigs
-from vcp import config, contexts, guard, inventory, layout, output, ways
+from kube import apis, auth
+from kube import errors as kube
+from kube import kubeconfig as kubeconfigs
+from vcp import config, contexts, inventory, layout, output, routes, supervise
 from vcp.commands import create
 from vcp.errors import NotFoundError, RefusedError, UsageError, VcpError
 from vcp.provision import collecting, creating, removing
@@ -117,10 +116,10 @@ def _check(old: Spec | None, spec: Spec, seconds: float | None) -> None:
 async def _whole(run: _Run, *, keep: bool, folder: Path | None) -> int:
     """The command's exit code. What comes after the command never hides how the command ended."""
     code, failure = 0, None
-    with guard.Guard() as watch:
+    with supervise.Guard() as watch:
         try:
             code = await watch.during(_use(run, watch))
-        except guard.GivenUpError:
+        except supervise.GivenUpError:
             raise _given_up(run) from None
         except Exception as error:  # the tenant goes, whatever it is
             code, failure = 1, error
@@ -131,14 +130,14 @@ async def _whole(run: _Run, *, keep: bool, folder: Path | None) -> int:
                 await _survive(watch.during(_tell_kept(run), cleaning=True), "looking at the tenant")
             elif not await watch.during(_delete(run), cleaning=True):
                 code = code or 1
-        except guard.GivenUpError:
+        except supervise.GivenUpError:
             raise _given_up(run) from None
     if failure:
         raise failure
     return code
 
 
-async def _use(run: _Run, watch: guard.Guard) -> int:
+async def _use(run: _Run, watch: supervise.Guard) -> int:
     """Makes the tenant and runs the command with it."""
     session, spec = run.session, run.spec
     await creating.check(run.creation, creating.preview(spec, run.creation.survey))
@@ -149,7 +148,7 @@ async def _use(run: _Run, watch: guard.Guard) -> int:
     with tempfile.TemporaryDirectory(prefix="vcp-") as private:
         async with contextlib.AsyncExitStack() as stack:
             with run.progress.silently("way in"):
-                way = await stack.enter_async_context(ways.way_in(session.host, spec.namespace, access))
+                way = await stack.enter_async_context(routes.way_in(session.host, spec.namespace, access))
             file = Path(private) / "kubeconfig"
             contexts.write(file, entry.at(way.server, way.server_name).text())
             environ = {**os.environ, "KUBECONFIG": str(file), "VCP_TENANT": spec.name}
@@ -214,7 +213,7 @@ async def _delete(run: _Run) -> bool:
 async def _survive(work: Coroutine[Any, Any, None], what: str) -> bool:
     try:
         await work
-    except guard.GivenUpError:
+    except supervise.GivenUpError:
         raise
     except Exception as error:  # said, so that it cannot hide how the command ended
         output.say(f"vcp: {what} failed: {str(explain(error)) or type(error).__name__}")
@@ -229,4 +228,4 @@ async def _tell_kept(run: _Run) -> None:
 
 
 def _given_up(run: _Run) -> VcpError:
-    return guard.GivenUpError(f"interrupted twice; tenant {run.spec.name} may be left", hint=run.left())
+    return supervise.GivenUpError(f"interrupted twice; tenant {run.spec.name} may be left", hint=run.left())

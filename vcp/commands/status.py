@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from syncer.core import apis
-from syncer.kube import errors as kube
+from kube import apis
+from kube import errors as kube
 from vcp import diagnosis, inventory, output
 from vcp.session import Session, complete_names, on_host
 

@@ -1,2 +1,2 @@
 """What `vcp doctor` looks at: each check is a thin gatherer of facts (`hosts`, `tenants`, what they use) and
-a pure judgement of them (`judging_hosts`, `judging_tenants`)."""
+a pure judgement of them (`host_findings`, `tenant_findings`)."""

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.client import Client
 from vcp import layout
 
 Obj = Mapping[str, Any]

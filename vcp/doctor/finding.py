@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from syncer.kube import errors as kube
+from kube import errors as kube
 from vcp.errors import VcpError
 
 Level = Literal["ok", "warning", "broken"]

@@ -5,11 +5,10 @@ import contextlib
 import time
 from collections.abc import Sequence
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube import requests
-from syncer.kube.client import Client
-from vcp.doctor import judging_hosts, probing
+from kube import apis, requests
+from kube import errors as kube
+from kube.client import Client
+from vcp.doctor import host_findings, probing
 from vcp.doctor.finding import Finding, checked
 from vcp.provision import creating, facts, permissions
 from vcp.spec import Spec
@@ -37,7 +36,7 @@ async def _latency(host: Client) -> Sequence[Finding]:
         with contextlib.suppress(kube.ForbiddenError, kube.NotFoundError):  # an answer is an answer
             await host.get(apis.NAMESPACES, "", "default")
         took.append(time.perf_counter() - started)
-    return [judging_hosts.latency(took[1:])]  # the first has opened the connection
+    return [host_findings.latency(took[1:])]  # the first has opened the connection
 
 
 async def _surveyed(host: Client, spec: Spec) -> Sequence[Finding]:
@@ -46,10 +45,10 @@ async def _surveyed(host: Client, spec: Spec) -> Sequence[Finding]:
     needs = permissions.needs(creating.preview(spec, survey), spec.namespace, existing)
     lacking = await permissions.lacks(host, sorted({*needs, *permissions.ending(spec, existing)}))
     return [
-        judging_hosts.version(survey.facts.host_version),
-        judging_hosts.permissions(permissions.told(lacking)),
-        judging_hosts.storage(survey.storage_classes, spec),
-        judging_hosts.service_cidr(survey.facts.service_cidr),
+        host_findings.version(survey.facts.host_version),
+        host_findings.permissions(permissions.told(lacking)),
+        host_findings.storage(survey.storage_classes, spec),
+        host_findings.service_cidr(survey.facts.service_cidr),
     ]
 
 
@@ -57,11 +56,11 @@ async def _metrics(host: Client) -> Sequence[Finding]:
     try:
         await host.send(requests.raw(_METRICS))
     except kube.NotFoundError:
-        return [judging_hosts.metrics("")]
+        return [host_findings.metrics("")]
     except kube.ServerError as error:
-        return [judging_hosts.metrics(str(error))]
-    return [judging_hosts.metrics(None)]
+        return [host_findings.metrics(str(error))]
+    return [host_findings.metrics(None)]
 
 
 async def _probed(host: Client, spec: Spec) -> Sequence[Finding]:
-    return list(judging_hosts.probes(await probing.run(host, spec)))
+    return list(host_findings.probes(await probing.run(host, spec)))

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from syncer import resources as kinds
-from syncer.core import apis, marks
-from syncer.core.apis import ApiResource
-from syncer.core.objects import Key, annotations_of, is_deleting, key_of
-from syncer.kube.client import Client
+from kube import apis
+from kube.apis import ApiResource
+from kube.client import Client
+from kube.objects import Key, annotations_of, is_deleting, key_of
+from syncer.core import marks
+from syncer.kinds.registry import registry
 from vcp.spec import Spec
 
 _PAUSE = 2.0  # seconds; the syncer deletes within milliseconds, so what is left after this stays
@@ -39,7 +40,7 @@ async def find(host: Client, tenant: Client, spec: Spec) -> list[Copy]:
 
 async def _look(host: Client, tenant: Client, spec: Spec) -> list[Copy]:
     """The host is asked first: what appears in the meantime has its tenant object already."""
-    synced = {one.api: one for one in kinds.registry(spec.sync) if one.api.namespaced}
+    synced = {one.api: one for one in registry(spec.sync) if one.api.namespaced}
     hosts = [api for api, one in synced.items() if "host" in one.watches and api is not apis.EVENTS]
     labels = marks.selector(spec.name)
     found: list[Copy] = []

@@ -10,16 +10,15 @@ from typing import Any
 
 import msgspec
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.cache import Scene, View, watching
+from kube.client import Client
 from vcp import diagnosis, inventory, layout
 from vcp.doctor import probe
-from vcp.doctor.judging_hosts import Seen
-from vcp.errors import DeadlineError
+from vcp.doctor.host_findings import Seen
 from vcp.provision import lifetime
 from vcp.render import doctor as rendering
-from vcp.scene import Scene, View, watching
 from vcp.spec import Spec
 
 Obj = Mapping[str, Any]
@@ -67,9 +66,9 @@ async def _seen(host: Client, spec: Spec, place: str) -> Seen:
             for one in (asking, pod(rendering.CAGED, "caged", address)):
                 await host.create(apis.PODS, place, one)
             told = await scene.until(lambda now: _told(now, place), _PODS_LIMIT, "the probe pods to end")
-    except DeadlineError as error:
+    except kube.DeadlineError as error:
         why = diagnosis.reasons(scene.items(apis.PODS), (), scene.items(apis.EVENTS))
-        return Seen(failed="; ".join([error.message, *why]), pod_security=guarded)
+        return Seen(failed="; ".join([str(error), *why]), pod_security=guarded)
     asked, caged = told
     return Seen(
         pod_security=guarded,
@@ -113,6 +112,6 @@ def _last_words(pod: Obj | None) -> Any | None:
     for one in ((pod or {}).get("status") or {}).get("containerStatuses") or ():
         if ended := (one.get("state") or {}).get("terminated"):
             if ended.get("exitCode") or not ended.get("message"):
-                raise DeadlineError(f"a probe pod failed with exit code {ended.get('exitCode')}")
+                raise kube.DeadlineError(f"a probe pod failed with exit code {ended.get('exitCode')}")
             return msgspec.json.decode(ended["message"])
     return None

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube import kubeconfig as kubeconfigs
-from syncer.kube.client import Client
-from vcp import certificates, diagnosis, inventory, layout, output, pki, render, ways
+from kube import apis
+from kube import errors as kube
+from kube import kubeconfig as kubeconfigs
+from kube.client import Client
+from vcp import certificates, diagnosis, inventory, layout, output, pki, render, routes
 from vcp import spec as specs
-from vcp.doctor import drift, judging_tenants, lag, orphans
+from vcp.doctor import drift, lag, orphans, tenant_findings
 from vcp.doctor.finding import Finding, checked, not_checked
 from vcp.errors import VcpError
 from vcp.provision import collecting, creating, facts
@@ -55,7 +55,7 @@ async def _control_plane(host: Client, tenant: inventory.Tenant) -> Sequence[Fin
         events = await host.list(apis.EVENTS, place, fields="type=Warning")
     except kube.ForbiddenError:  # the pods say most
         pass
-    return [judging_tenants.control_plane(tenant, diagnosis.reasons(pods, claims, events))]
+    return [tenant_findings.control_plane(tenant, diagnosis.reasons(pods, claims, events))]
 
 
 async def _certificates(host: Client, spec: specs.Spec) -> Sequence[Finding]:
@@ -63,8 +63,8 @@ async def _certificates(host: Client, spec: specs.Spec) -> Sequence[Finding]:
     for name, content in (await facts.files(host, spec)).items():
         if name.endswith(".crt"):
             read = certificates.read(content)
-            terms[name] = judging_tenants.Term(read.not_valid_before_utc, read.not_valid_after_utc)
-    return [judging_tenants.certificates(terms, spec.name, datetime.now(UTC))]
+            terms[name] = tenant_findings.Term(read.not_valid_before_utc, read.not_valid_after_utc)
+    return [tenant_findings.certificates(terms, spec.name, datetime.now(UTC))]
 
 
 async def _drift(host: Client, spec: specs.Spec) -> Sequence[Finding]:
@@ -75,7 +75,7 @@ async def _drift(host: Client, spec: specs.Spec) -> Sequence[Finding]:
     # A certificate that is due is a finding of its own, not drift: what there is counts as wanted.
     material = pki.Material(files={name: survey.files.get(name, new) for name, new in made.files.items()})
     rendered = render.flatten(render.render(spec, material, found))
-    return [judging_tenants.drift(await drift.find(host, rendered), spec.name)]
+    return [tenant_findings.drift(await drift.find(host, rendered), spec.name)]
 
 
 async def _lag(host: Client, spec: specs.Spec) -> Sequence[Finding]:
@@ -84,7 +84,7 @@ async def _lag(host: Client, spec: specs.Spec) -> Sequence[Finding]:
     running = [pod["metadata"]["name"] for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
     async with asyncio.timeout(_LIMIT):
         texts = [(await collecting.metrics(host, spec.namespace, name)).decode() for name in running]
-    return [judging_tenants.lag(lag.read(texts), spec.name)]
+    return [tenant_findings.lag(lag.read(texts), spec.name)]
 
 
 async def _orphans(session: Session, spec: specs.Spec) -> Sequence[Finding]:
@@ -93,7 +93,7 @@ async def _orphans(session: Session, spec: specs.Spec) -> Sequence[Finding]:
     admin = kubeconfigs.from_text(entry.text().encode())
     async with (
         asyncio.timeout(_LIMIT),
-        ways.way_in(host, spec.namespace, admin) as way,
-        Client(ways.at(admin, way)) as tenant,
+        routes.way_in(host, spec.namespace, admin) as way,
+        Client(routes.at(admin, way)) as tenant,
     ):
-        return [judging_tenants.orphans(await orphans.find(host, tenant, spec), spec.name)]
+        return [tenant_findings.orphans(await orphans.find(host, tenant, spec), spec.name)]

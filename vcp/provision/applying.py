@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.client import Client
 from vcp import layout
 from vcp.errors import RefusedError
 

@@ -5,14 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from syncer.core import apis
-from syncer.kube import auth, requests
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
-from vcp import output, ways
+from kube import apis, auth, requests
+from kube import errors as kube
+from kube.cache import View, watching
+from kube.client import Client
+from vcp import output, routes
 from vcp.errors import DeadlineError
 from vcp.provision import applying
-from vcp.scene import View, watching
 
 _REQUEST_LIMIT = 10.0
 _PAUSE = 0.1
@@ -31,8 +30,8 @@ async def inside(
     try:
         async with (
             asyncio.timeout(seconds),
-            ways.way_in(host, namespace, access) as way,
-            Client(ways.at(access, way), timeout=_REQUEST_LIMIT) as tenant,
+            routes.way_in(host, namespace, access) as way,
+            Client(routes.at(access, way), timeout=_REQUEST_LIMIT) as tenant,
         ):
             yield tenant
     except TimeoutError as error:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from syncer.core import apis
-from syncer.kube import auth, requests
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
-from vcp import forward, layout, output, ways
+from kube import apis, auth, portforward, requests
+from kube import errors as kube
+from kube.client import Client
+from vcp import layout, output, routes
 from vcp.errors import VcpError
 from vcp.spec import Spec
 
@@ -102,7 +101,7 @@ async def metrics(host: Client, namespace: str, pod: str) -> bytes:
         return namespace, pod
 
     async with (
-        forward.forwarded(host, this, layout.PROBE_PORT) as port,
+        portforward.forwarded(host, this, layout.PROBE_PORT) as port,
         Client(auth.Access(f"http://127.0.0.1:{port}"), attempts=1) as syncer,
     ):
         return await syncer.read(requests.raw("/metrics"))
@@ -110,8 +109,8 @@ async def metrics(host: Client, namespace: str, pod: str) -> bytes:
 
 async def _tenant(host: Client, spec: Spec, admin: auth.Access, folder: _Folder) -> None:
     async with (
-        ways.way_in(host, spec.namespace, admin) as way,
-        Client(ways.at(admin, way), attempts=1) as tenant,
+        routes.way_in(host, spec.namespace, admin) as way,
+        Client(routes.at(admin, way), attempts=1) as tenant,
     ):
         folder.write("tenant/events.txt", events(await tenant.list(apis.EVENTS)))
         folder.write("tenant/pods.yaml", output.encode(list(await tenant.list(apis.PODS)), "yaml"))

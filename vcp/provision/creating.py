@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
-from syncer.core import apis
-from syncer.kube import auth
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
-from vcp import inventory, layout, lock, output, pki, render, ways
+from kube import apis, auth
+from kube import errors as kube
+from kube.client import Client
+from vcp import inventory, layout, lock, output, pki, render, routes
 from vcp.errors import HostError, RefusedError
 from vcp.provision import applying, bootstrap, facts, lifetime, permissions, pruning, waiting
 from vcp.spec import Spec
@@ -174,10 +173,10 @@ async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
     spec = creation.spec
     resolver: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "dns")
     syncer: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "syncer")
-    service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
+    service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, routes.SERVICE)
     if spec.expose.type == "load-balancer" and wait:
         service = await waiting.until_balanced(
-            creation.host, spec.namespace, ways.SERVICE, creation.seconds, creation.progress
+            creation.host, spec.namespace, routes.SERVICE, creation.seconds, creation.progress
         )
     balancer = (service.get("status") or {}).get("loadBalancer") or {}
     addresses = (one.get("hostname") or one.get("ip") for one in balancer.get("ingress") or ())
@@ -247,15 +246,15 @@ async def verify(host: Client, objects: Iterable[Obj]) -> None:
 
 async def _publication(host: Client, spec: Spec, material: pki.Material) -> Obj:
     """The Secret with the admin's kubeconfig, by the best address there is for somebody outside of vcp."""
-    service = await host.get(apis.SERVICES, spec.namespace, ways.SERVICE)
-    outside = [way for way in ways.candidates(service, (), "") if way.kind == "load balancer"]
+    service = await host.get(apis.SERVICES, spec.namespace, routes.SERVICE)
+    outside = [way for way in routes.candidates(service, (), "") if way.kind == "load balancer"]
     server = outside[0].server if outside else _internal(spec)
     (secret,) = render.publication(spec, material, server).objects
     return secret
 
 
 def _internal(spec: Spec) -> str:
-    return f"https://{ways.SERVICE}.{spec.namespace}.svc"
+    return f"https://{routes.SERVICE}.{spec.namespace}.svc"
 
 
 async def _mark_published(host: Client, spec: Spec, material: pki.Material) -> None:

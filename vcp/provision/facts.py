@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube import requests
-from syncer.kube.client import Client
+from kube import apis, requests
+from kube import errors as kube
+from kube.client import Client
 from vcp import inventory, layout, render
 from vcp import spec as specs
 from vcp.errors import RefusedError

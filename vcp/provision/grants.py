@@ -7,7 +7,7 @@ what is granted and what is asked for cannot drift apart.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from syncer.core import apis
+from kube import apis
 from vcp import layout
 from vcp.provision.permissions import Need
 

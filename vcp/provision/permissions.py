@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from syncer.core import apis
-from syncer.kube.client import Client
+from kube import apis
+from kube.client import Client
 from vcp.errors import RefusedError
 from vcp.provision import pruning, removing
 from vcp.spec import Spec

@@ -2,10 +2,10 @@
 
 import contextlib
 
-from syncer.core import apis
-from syncer.core.apis import ApiResource
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.apis import ApiResource
+from kube.client import Client
 from vcp import layout
 from vcp.errors import NotFoundError, RefusedError
 from vcp.render import reaper

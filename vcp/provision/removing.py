@@ -9,13 +9,13 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from syncer.core import apis
-from syncer.kube import errors as kube
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.cache import Scene, View, watching
+from kube.client import Client
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
 from vcp.provision import pruning
-from vcp.scene import Scene, View, watching
 
 Obj = Mapping[str, Any]
 
@@ -135,10 +135,10 @@ async def _until_gone(host: Client, name: str, seconds: float, progress: output.
     async with watching(host, View(apis.NAMESPACES, fields=f"metadata.name={name}")) as scene:
         try:
             await scene.until(look, seconds, f"namespace {name} to go")
-        except DeadlineError as error:
+        except kube.DeadlineError as error:
             reasons = "\n".join(f"  {text}" for text in blocking(scene.find(apis.NAMESPACES, name) or {}))
             raise DeadlineError(
-                f"{error.message}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
+                f"{error}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
                 hint=_GOES_ON,
             ) from error
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from syncer.core import apis
-from syncer.kube.client import Client
+from kube import apis
+from kube import errors as kube
+from kube.cache import Scene, View, watching
+from kube.client import Client
 from vcp import diagnosis, inventory, output
 from vcp.errors import DeadlineError
-from vcp.scene import Scene, View, watching
 
 Obj = Mapping[str, Any]
 
@@ -40,10 +41,10 @@ async def until_ready(
     async with watching(host, *views) as scene:
         try:
             await scene.until(look, seconds, "the control plane to be ready")
-        except DeadlineError as error:
+        except kube.DeadlineError as error:
             reasons = "\n".join(f"  {reason}" for reason in why(scene) or lagging(scene, wanted))
             raise DeadlineError(
-                f"{error.message}; it waits because\n{reasons}",
+                f"{error}; it waits because\n{reasons}",
                 hint="the same command continues; `vcp status` shows more",
             ) from error
 

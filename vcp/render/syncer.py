@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from syncer import resources as kinds
 from syncer import settings
 from syncer.core.kind import Kind
 from syncer.core.policy import Network
+from syncer.kinds.registry import registry
 from vcp import __version__, layout
 from vcp.distros import pod as parts
 from vcp.render.manifests import Obj, objects, pod_template, spread
@@ -50,7 +50,7 @@ def rules(resources: Iterable[Kind], *, cluster: bool = False) -> list[Obj]:
 def rights(spec: Spec) -> list[Obj]:
     """The account, and roles that hold before the first pod runs; cluster-wide ones only if asked for."""
     found = objects(spec, "rights")
-    registered = kinds.registry(spec.sync)
+    registered = registry(spec.sync)
     found["Role/vcp-syncer"]["rules"] = rules(registered)
     role, binding = found.pop("ClusterRole/vcp-syncer"), found.pop("ClusterRoleBinding/vcp-syncer")
     if cluster := rules(registered, cluster=True):

@@ -15,8 +15,8 @@ from benchkit.bench import Bench, say, scrape
 from benchkit.exposition import Sample
 from benchkit.measures import Size
 from benchkit.measures.throughput import IN_FLIGHT
-from syncer.core import apis
-from syncer.core.objects import Obj
+from kube import apis
+from kube.objects import Obj
 
 _SLOWEST = 8.0  # pods per second
 _BACK = 90.0
@@ -183,7 +183,7 @@ def _writes(metrics: Mapping[Sample, float]) -> dict[str, float]:
 
 async def _away(client: Any) -> float:
     """The longest time without an answer of the tenant's API, until cancelled."""
-    from syncer.kube import errors, requests  # noqa: PLC0415
+    from kube import errors, requests  # noqa: PLC0415
 
     longest, last = 0.0, time.monotonic()
     try:

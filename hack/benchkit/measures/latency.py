@@ -11,7 +11,7 @@ from benchkit.bench import Bench
 from benchkit.exposition import Sample
 from benchkit.load import Seen
 from benchkit.measures import Size
-from syncer.kube.client import Client
+from kube.client import Client
 
 _DEADLINE = 120.0
 _STEPS = ("answered", "bound", "running", "ready")

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from benchkit import generator, pods, processes, stats
 from benchkit.bench import HOST, Bench, say
 from benchkit.measures import Size
+from kube import apis, requests
+from kube import kubeconfig as kubeconfigs
+from kube.client import Client
 from labkit import images
-from syncer.core import apis, marks
-from syncer.kube import kubeconfig as kubeconfigs
-from syncer.kube import requests
-from syncer.kube.client import Client
+from syncer.core import marks
 
 _PODS = 10
 _FOLLOWED = 15.0  # seconds

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from kube.objects import Key, key_of
 from syncer.core.names import host_name
-from syncer.core.objects import Key, key_of
-from syncer.core.pods.references import references
+from syncer.kinds.pods.references import references
 
 from ..tenants.conftest import Tenant
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
+from kube import kubeconfig, requests
+from kube.client import Client
 from labkit import network
-from syncer.kube import kubeconfig, requests
-from syncer.kube.client import Client
 
 from ..conftest import SOAK
 from ..objects import pod

@@ -1,7 +1,7 @@
 """The bench's tenants are the default ones, but for the CPU that they request."""
 
 from benchkit import crowded
-from syncer.core import quantities
+from kube import quantities
 from vcp.spec.model import ComponentResources
 
 

@@ -1,1 +1,0 @@
-"""Pods, the one kind whose translation fills more than a file: parts of syncer.resources.pods."""

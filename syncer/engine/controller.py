@@ -1,0 +1,213 @@
+"""Takes keys from the queue, asks their resource for a plan, and has it carried out.
+
+It is level-triggered: it may be called at any time for any key, and decides by what the stores hold. A
+failure puts the key back with a pause that grows; what a tenant may not do, or the host refuses, is told to
+the tenant.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from kube import errors
+from kube.objects import Obj, key_of
+from syncer.core.actions import (
+    Absent,
+    Action,
+    Create,
+    Delete,
+    Ensure,
+    Patch,
+    Report,
+    Single,
+    Tokens,
+    Try,
+    Wait,
+)
+from syncer.core.kind import Item, Kind
+from syncer.core.refusal import Refused
+from syncer.core.scope import Scope
+from syncer.engine.executor import Executor, NameTakenError, NotLeaderError
+from syncer.engine.metrics import Metrics
+from syncer.engine.recorder import Recorder
+from syncer.engine.workqueue import Lane, WorkQueue
+
+_log = logging.getLogger(__name__)
+_QUICKLY = 0.05  # seconds: after a conflict, the watch will have brought the newer object
+_CONFLICTS = 3  # in a row, until they count as failures
+_ASKED = 2  # times, until a refusal counts: what was just deleted gives its address back a moment later
+_SCOPE_AGE = 0.1  # seconds: a scope is remade when its `now` is older
+_ENSURE_LIMIT = 5.0
+
+
+class Controller:
+    def __init__(
+        self,
+        resources: Mapping[str, Kind],
+        queue: WorkQueue[Item],
+        executor: Executor,
+        recorder: Recorder,
+        metrics: Metrics,
+        scope: Scope,
+        wall: Callable[[], float],
+    ) -> None:
+        self._resources, self._queue = resources, queue
+        self._executor, self._recorder, self._metrics = executor, recorder, metrics
+        self._base, self._wall = scope, wall
+        self._running: dict[Item, asyncio.Event] = {}
+
+    async def work(self) -> None:
+        """One worker, for ever. A lost leadership ends it with NotLeaderError; the key is not lost."""
+        while True:
+            item, waited = await self._queue.get()
+            self._metrics.waited.labels(item.resource).observe(waited)
+            await self._claimed(item, waited)
+
+    async def _claimed(self, item: Item, waited: float) -> None:
+        finished = self._running[item] = asyncio.Event()
+        try:
+            await self._attempt(item, waited)
+        except BaseException:
+            self._queue.add(item, Lane.RETRY)  # a cancelled or deposed worker leaves it to the next one
+            raise
+        finally:
+            del self._running[item]
+            finished.set()
+            self._queue.done(item)
+
+    async def _attempt(self, item: Item, waited: float) -> None:
+        fields = {"resource": item.resource, "tenant": str(item.key)}
+        try:
+            await self._reconcile(item, waited)
+        except errors.ConflictError as error:
+            if self._queue.failures(item) < _CONFLICTS:
+                self._queue.count_failure(item)
+                self._queue.add_after(item, _QUICKLY)
+            else:
+                self._retry(item, "conflict", fields, error)
+            return
+        except (errors.KubeError, NameTakenError) as error:
+            self._retry(item, type(error).__name__.removesuffix("Error"), fields, error)
+            return
+        except NotLeaderError:
+            raise
+        except Exception as error:  # a bug, or an object that breaks all rules: this key only
+            _log.exception("plan failed", extra=fields)
+            self._retry(item, "bug", fields, error)
+            return
+        self._queue.forget(item)
+
+    def _retry(self, item: Item, reason: str, fields: Mapping[str, str], error: Exception) -> None:
+        pause = self._queue.retry(item)
+        self._metrics.retries.labels(item.resource, reason).inc()
+        _log.warning("retry", extra={**fields, "error": str(error), "pause": round(pause, 3)})
+
+    async def _reconcile(self, item: Item, waited: float) -> None:
+        resource, scope = self._resources[item.resource], self._scope()
+        tenant, host = resource.find(item.key, scope)
+        started = asyncio.get_running_loop().time() - waited
+        try:
+            with self._metrics.planned.labels(item.resource).time():
+                plan = resource.plan(item.key, tenant, host, scope)
+        except Refused as refused:
+            if tenant is None:
+                raise
+            await self._refuse(resource, tenant, "Refused", str(refused))
+            return
+        for action in plan:
+            await self._do(item, action, tenant, started)
+
+    async def _do(self, item: Item, action: Action, tenant: Obj | None, started: float) -> None:
+        """One action of a plan; the tenant is told what the host refuses."""
+        if isinstance(action, Try):
+            try:
+                await self._act(item, action.first, started)
+                return
+            except (errors.InvalidError, errors.ServerError) as error:
+                if not _is_taken(error):
+                    raise
+                if self._queue.failures(item) < _ASKED:
+                    raise errors.ConflictError(409, {"message": error.message}) from error
+            for other in action.otherwise:
+                await self._do(item, other, tenant, started)
+            return
+        try:
+            await self._act(item, action, started)
+        except (errors.ForbiddenError, errors.InvalidError, NameTakenError) as error:
+            if _on_host(action) and tenant is not None and not _terminating(error):
+                resource = self._resources[item.resource]
+                told = resource.told(error, tenant, self._base)
+                await self._refuse(resource, tenant, "HostRefused", told)
+            raise
+
+    async def _act(self, item: Item, action: Single, started: float) -> None:
+        match action:
+            case Create():
+                await self._executor.create(action)
+            case Patch():
+                await self._executor.patch(action)
+            case Delete():
+                await self._executor.delete(action)
+            case Tokens():
+                await self._executor.tokens(action)
+            case Ensure():
+                await self._ensure(Item(action.resource, action.key))
+                return
+            case Report():
+                await self._recorder.report(action)
+                return
+            case Absent():
+                await self._executor.absent(action)
+                return
+            case Wait():
+                self._queue.add_after(item, action.seconds, Lane.RESYNC)
+                return
+        side = "host" if isinstance(action, Tokens) else action.side
+        took = asyncio.get_running_loop().time() - started
+        self._metrics.lag.labels(side, item.resource).observe(took)
+
+    async def _ensure(self, item: Item) -> None:
+        """Works on another key now; if somebody does already, waits until that is done."""
+        if item.resource not in self._resources:
+            return
+        if not self._queue.claim(item):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENSURE_LIMIT):
+                    await self._running[item].wait()
+            return
+        await self._claimed(item, 0.0)
+
+    async def _refuse(self, resource: Kind, tenant: Obj, reason: str, message: str) -> None:
+        """Tells the tenant, by an Event and in the object's status if the kind has a place for it."""
+        self._metrics.refused.labels(resource.name, "host" if reason == "HostRefused" else "policy").inc()
+        _log.info(
+            "refused", extra={"resource": resource.name, "tenant": str(key_of(tenant)), "reason": message}
+        )
+        await self._recorder.report(Report(tenant, "Warning", reason, message))
+        now = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if action := resource.refused(tenant, reason, message, now):
+            await self._executor.patch(action)
+
+    def _scope(self) -> Scope:
+        now = self._wall()
+        if not 0 <= now - self._base.now < _SCOPE_AGE:
+            self._base = dataclasses.replace(self._base, now=now)
+        return self._base
+
+
+def _is_taken(error: errors.ApiError) -> bool:
+    """The API cannot give what was asked for. For health-check ports the API server answers 500, not 422
+    (Allocators.allocHealthCheckNodePort)."""
+    return isinstance(error, errors.InvalidError) or "HealthCheck NodePort" in error.message
+
+
+def _on_host(action: Single) -> bool:
+    return isinstance(action, Tokens) or (isinstance(action, Create | Patch) and action.side == "host")
+
+
+def _terminating(error: Exception) -> bool:
+    """The host namespace is on its way out: that is no fault of the tenant's object."""
+    return isinstance(error, errors.ApiError) and error.has_cause("NamespaceTerminating")

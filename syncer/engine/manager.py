@@ -1,0 +1,199 @@
+"""One syncer: stores and informers for every resource, the queue between them and the workers, and who may
+write.
+
+Workers run only while this replica leads and after every informer has listed once: a plan that saw half of a
+cluster would delete the other half.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Coroutine, Hashable, Iterable
+from typing import Any, NamedTuple
+
+from kube.client import Client
+from kube.objects import Obj
+from syncer.core.actions import Side
+from syncer.core.kind import Index, Item, Kind, Kinds
+from syncer.core.scope import Scope
+from syncer.engine.controller import Controller
+from syncer.engine.executor import Executor, NotLeaderError
+from syncer.engine.informer import Informer, Source
+from syncer.engine.interning import Sharing
+from syncer.engine.leadership import Leadership
+from syncer.engine.metrics import Metrics
+from syncer.engine.recorder import Recorder
+from syncer.engine.store import Change, Store, Stores
+from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
+
+_log = logging.getLogger(__name__)
+_DRAIN_LIMIT = 4.0  # seconds; the pod's grace period is longer
+
+
+class Parts(NamedTuple):
+    """What a manager is made of; `scope` without its readers, which are the manager's own stores."""
+
+    clients: dict[Side, Client]
+    kinds: Kinds
+    scope: Scope
+    leadership: Leadership
+    metrics: Metrics
+    wall: Callable[[], float]
+    workers: int
+
+
+class Manager:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.metrics = parts.metrics
+        self._sharing = Sharing()
+        self.queue: WorkQueue[Item] = WorkQueue()
+        self.stores: dict[Side, Stores] = {"tenant": Stores(), "host": Stores()}
+        self.scope = parts.scope.reading(self.stores["tenant"], self.stores["host"])
+        self.informers = [
+            self._informer(resource, side, selector)
+            for resource in parts.kinds
+            for side, selector in resource.watches.items()
+        ]
+        executor = Executor(parts.clients, self.stores, parts.metrics, parts.leadership.held, parts.wall)
+        self.controller = Controller(
+            parts.kinds.by_name,
+            self.queue,
+            executor,
+            Recorder(executor, parts.clients["tenant"], parts.wall),
+            parts.metrics,
+            self.scope,
+            parts.wall,
+        )
+
+    async def listed(self) -> None:
+        """Returns when every store has been complete once."""
+        for informer in self.informers:
+            await informer.listed.wait()
+
+    @property
+    def in_step(self) -> bool:
+        """Whether every store is complete."""
+        return all(informer.in_step for informer in self.informers)
+
+    def lagging(self) -> list[str]:
+        """The informers that are not in step, each as `tenant pods`."""
+        return [
+            f"{informer.source.side} {informer.source.api.plural}"
+            for informer in self.informers
+            if not informer.in_step
+        ]
+
+    def measure(self) -> None:
+        """Brings the gauges up to date, for somebody who is about to read them."""
+        metrics = self.metrics
+        metrics.leader.set(self._parts.leadership.held())
+        for lane in Lane:
+            metrics.depth.labels(lane.name.lower()).set(self.queue.depth(lane))
+        for informer in self.informers:
+            labels = (informer.source.side, informer.source.api.plural)
+            metrics.objects.labels(*labels).set(len(informer.store))
+            metrics.in_step.labels(*labels).set(informer.in_step)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then what is being written is finished, and the lease given back."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(informer.run(), name=f"{informer.source.side} {informer.source.api.plural}")
+                for informer in self.informers
+            ]
+            tasks.append(group.create_task(self._parts.leadership.run(), name="leadership"))
+            lead = group.create_task(self._lead(), name="lead")
+            await stop.wait()
+            _log.info("draining")
+            self.queue.close()
+            await asyncio.wait({lead}, timeout=_DRAIN_LIMIT)
+            lead.cancel()
+            tasks[-1].cancel()
+            await self._parts.leadership.release()
+            for task in tasks:
+                task.cancel()
+
+    async def _lead(self) -> None:
+        """Works whenever this replica leads, until the queue is closed."""
+        closing = self.queue.closing
+        await _first(self.listed(), closing.wait())
+        leadership = self._parts.leadership
+        while not closing.is_set():
+            if leadership.held():
+                await _first(self._work(), self._deposed())
+            else:
+                leadership.changed.clear()
+                await _first(leadership.changed.wait(), closing.wait())
+
+    async def _work(self) -> None:
+        """All workers; returns when the queue is closed and they have finished, or the lead is lost."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._parts.workers):
+                    group.create_task(self.controller.work(), name=f"worker {number}")
+        except* (NotLeaderError, ClosedError):
+            pass
+
+    async def _deposed(self) -> None:
+        leadership = self._parts.leadership
+        while leadership.held():
+            leadership.changed.clear()
+            await leadership.changed.wait()
+
+    def _informer(self, resource: Kind, side: Side, selector: str) -> Informer:
+        scope = self.scope
+        indexes = {
+            name: functools.partial(_indexed, function, scope)
+            for name, function in resource.indexes.get(side, {}).items()
+        }
+        keep = functools.partial(_kept, resource, side, self._sharing)
+        store = Store(indexes, keep, resource.indexed_by.get(side, ()))
+        self.stores[side].add(resource.api, store)
+        namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
+        shape = resource.shapes.get(side, Obj)
+        source = Source(side, resource.api, namespace, selector.format(tenant=scope.name), shape)
+        informer = Informer(self._parts.clients[side], source, store)
+        store.on_change = functools.partial(self._changed, resource, informer)
+        return informer
+
+    def _changed(self, resource: Kind, informer: Informer, change: Change) -> None:
+        lane = _lane(informer, change)
+        for item in self._parts.kinds.affected(resource, informer.source.side, *change, self.scope):
+            self.queue.add(item, lane)
+
+
+def _lane(informer: Informer, change: Change) -> Lane:
+    """In a burst of creates, pods that the host binds and runs are finished before others are begun. What is
+    new on the host is our own work, or an Event: nobody waits for that."""
+    if informer.listing:
+        return Lane.RESYNC
+    return Lane.ONGOING if informer.source.side == "host" and change.old is not None else Lane.FRESH
+
+
+def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:
+    return function(obj, scope)
+
+
+def _kept(resource: Kind, side: Side, sharing: Sharing, obj: Obj, old: Obj | None) -> Obj:
+    return sharing.shared(resource.kept(side, obj), old)
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Returns when one of them does; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await _cancel(task)
+
+
+async def _cancel(task: asyncio.Future[Any]) -> None:
+    """Ends a task and waits for its end; what it raised is raised here."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if (current := asyncio.current_task()) and current.cancelling():
+            raise

@@ -1,0 +1,1 @@
+"""Pods: the parts of their translation, which syncer.kinds.pods.pods puts together."""

@@ -1,0 +1,142 @@
+"""The environment of a container: the tenant's services and the tenant pod's own metadata.
+
+The kubelet of the host would offer the host's services, so `enableServiceLinks` is off there and the
+variables that a kubelet of the tenant would add (pkg/kubelet/envvars) stand in the pod.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from kube import apis
+from kube.objects import Key, Obj
+from syncer.core.refusal import Problem
+from syncer.core.scope import Scope
+from syncer.kinds.pods import downward, references
+
+Variables = Mapping[str, Obj]
+"""Entries of a container's `env` by name."""
+
+_Ports = tuple[tuple[str, int, str], ...]
+"""(name or empty, number, protocol) of each port of a service."""
+
+_STORED = {"configMapRef": apis.CONFIG_MAPS, "secretRef": apis.SECRETS}
+
+
+def problems(container: Obj, path: str) -> Iterator[Problem]:
+    for index, variable in enumerate(container.get("env") or ()):
+        if reference := (variable.get("valueFrom") or {}).get("fieldRef"):
+            at = f"{path}.env[{index}].valueFrom.fieldRef.fieldPath"
+            if found := downward.problem(reference["fieldPath"], at, in_file=False):
+                yield found
+
+
+def service_variables(tenant: Obj, scope: Scope) -> Variables:
+    """What a kubelet of the tenant would tell every container of this pod, in the order of service names.
+
+    `kubernetes` of namespace default is told to every pod, whatever its enableServiceLinks, unless a service
+    of that name in its own namespace takes its place.
+    """
+    services: dict[str, tuple[str, _Ports]] = {}
+    if scope.api_address:
+        services["kubernetes"] = (scope.api_address, (("https", 443, "TCP"),))
+    namespace = tenant["metadata"]["namespace"]
+    if tenant["spec"].get("enableServiceLinks") is not False:
+        for service in scope.tenant.indexed(apis.SERVICES, "namespace", namespace):
+            name, spec = service["metadata"]["name"], service["spec"]
+            if spec.get("clusterIP", "None") in ("None", "") or not spec.get("ports"):
+                continue
+            if name[0].isdigit():  # hosts before v1.34 would refuse the pod for such a variable
+                continue
+            if name != "kubernetes" or namespace != "default" or not scope.api_address:
+                ports = (
+                    (port.get("name", ""), port["port"], port.get("protocol") or "TCP")
+                    for port in spec["ports"]
+                )
+                services[name] = (spec["clusterIP"], tuple(ports))
+    variables: dict[str, Obj] = {}
+    for name in sorted(services):
+        variables |= _of_service(name, *services[name])
+    return variables
+
+
+def host_env(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> list[Obj]:
+    """The whole `env` of a host container: services first, so that the tenant's values may refer to them."""
+    own = [_host_variable(variable, tenant, scope) for variable in container.get("env") or ()]
+    hidden = _hidden(container, tenant, scope, services)
+    if not hidden:
+        return [*services.values(), *own]
+    return [*(entry for name, entry in services.items() if name not in hidden), *own]
+
+
+def host_env_from(sources: list[Obj], tenant: Obj, scope: Scope) -> list[Obj]:
+    return [
+        {
+            field: references.renamed(value, ("name",), tenant, scope) if field in _STORED else value
+            for field, value in source.items()
+        }
+        for source in sources
+    ]
+
+
+def _hidden(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> set[str]:
+    """The service variables that the container sets itself.
+
+    In a kubelet, `env` overrides `envFrom`, and both override services. A service variable stands in `env`
+    here, so it would override `envFrom`: it is left out if an object named there holds its key. (If that
+    object appears later than the pod, the service's value stays.)
+    """
+    own = container.get("env") or ()
+    hidden = {variable["name"] for variable in own if variable["name"] in services}
+    if hidden:  # before its own definition, `$(NAME)` means the service's value
+        text = "".join(variable.get("value", "") for variable in own)
+        hidden = {name for name in hidden if f"$({name})" not in text}
+    for source in container.get("envFrom") or ():
+        for field, api in _STORED.items():
+            if field not in source:
+                continue
+            key = Key(tenant["metadata"]["namespace"], source[field].get("name", ""))
+            prefix = source.get("prefix", "")
+            data = (scope.tenant.get(api, key) or {}).get("data") or ()
+            hidden.update(name for each in data if (name := prefix + each) in services)
+    return hidden
+
+
+def _host_variable(variable: Obj, tenant: Obj, scope: Scope) -> Obj:
+    source = variable.get("valueFrom")
+    if not source:
+        return variable
+    if reference := source.get("fieldRef"):
+        value = downward.literal(reference["fieldPath"], tenant)
+        if value is None:
+            return variable
+        # The kubelet expands `$(NAME)` in literals, not in what a fieldRef yields.
+        return {"name": variable["name"], "value": value.replace("$", "$$")}
+    for field, _ in references.ENV:
+        if field in source:
+            renamed = references.renamed(source[field], ("name",), tenant, scope)
+            return {**variable, "valueFrom": {field: renamed}}
+    return variable
+
+
+@lru_cache(maxsize=1024)  # every pod of a namespace is told the same
+def _of_service(service: str, address: str, ports: _Ports) -> Variables:
+    return {name: {"name": name, "value": value} for name, value in _lines(service, address, ports)}
+
+
+def _lines(service: str, address: str, ports: _Ports) -> Iterator[tuple[str, str]]:
+    prefix = service.upper().replace("-", "_")
+    host = f"[{address}]" if ":" in address else address
+    yield f"{prefix}_SERVICE_HOST", address
+    yield f"{prefix}_SERVICE_PORT", str(ports[0][1])
+    for name, number, _ in ports:
+        if name:
+            yield f"{prefix}_SERVICE_PORT_{name.upper().replace('-', '_')}", str(number)
+    for index, (_, number, protocol) in enumerate(ports):
+        url = f"{protocol.lower()}://{host}:{number}"
+        if index == 0:
+            yield f"{prefix}_PORT", url
+        link = f"{prefix}_PORT_{number}_{protocol.upper()}"
+        yield link, url
+        yield f"{link}_PROTO", protocol.lower()
+        yield f"{link}_PORT", str(number)
+        yield f"{link}_ADDR", address

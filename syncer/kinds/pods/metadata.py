@@ -1,0 +1,94 @@
+"""Labels and annotations of a host pod: the tenant's, our marks, and what translated fields refer to.
+
+Both functions give the complete set that is ours; a host may add more. They run on every reconcile.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+
+from kube import apis
+from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
+from syncer.core import marks
+from syncer.core.refusal import Problem, Refused
+from syncer.core.scope import Scope
+from syncer.kinds.pods import downward
+
+_DOMAIN = marks.PREFIX.rstrip("/")
+_MAX_NAME = 63  # of a label key's part after the slash
+_HASH = 10
+
+
+def problems(tenant: Obj) -> Iterator[Problem]:
+    """Reserved keys on a tenant pod: one of them could pass for a mark."""
+    for field, values in (("labels", labels_of(tenant)), ("annotations", annotations_of(tenant))):
+        for key in values:
+            if _DOMAIN in key and marks.is_reserved(key) and (field == "labels" or key != marks.SYNC):
+                yield Problem(f"metadata.{field}[{key}]", "is reserved for vcp")
+
+
+def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
+    """The tenant pod's labels, those of its namespace (for selectors over namespaces), and the marks.
+    Raises Refused."""
+    labels = {**_without_reserved(tenant, "labels")}
+    namespace = tenant["metadata"]["namespace"]
+    if found := scope.tenant.get(apis.NAMESPACES, Key("", namespace)):
+        for key, value in labels_of(found).items():
+            labels[namespace_label_key(key)] = value
+    labels[marks.TENANT] = scope.name
+    labels[marks.NAMESPACE] = namespace
+    return labels
+
+
+def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:  # noqa: ARG001  a pair with host_labels
+    """The tenant pod's annotations, the marks, and what downward API files show. Raises Refused."""
+    annotations = {**_without_reserved(tenant, "annotations")}
+    annotations.pop(marks.SYNC, None)
+    keys = _keys(tuple(labels_of(tenant)), tuple(annotations), images(tenant))
+    own = marks.annotations(key_of(tenant), uid_of(tenant))
+    return {**annotations, **own, marks.KEYS: keys, **downward.kept(tenant)}
+
+
+@lru_cache(maxsize=1024)  # those of the pods of a workload are the same
+def _keys(labels: tuple[str, ...], annotations: tuple[str, ...], images: str) -> str:
+    copied = {"labels": sorted(labels), "annotations": sorted(annotations), "images": images}
+    return msgspec.json.encode(copied).decode()
+
+
+def images(tenant: Obj) -> str:
+    """A short hash of the images that the tenant asks for. Many hosts rewrite images to a mirror of theirs,
+    so what a host pod runs does not tell whether the tenant has changed its mind since."""
+    spec = tenant["spec"]
+    wanted = [each.get("image", "") for each in spec["containers"]]
+    return _digest(*wanted, "", *(each.get("image", "") for each in spec.get("initContainers") or ()))
+
+
+@lru_cache(maxsize=1024)
+def _digest(*texts: str) -> str:
+    digest = hashlib.sha256("\0".join(texts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:_HASH]
+
+
+@lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
+def namespace_label_key(key: str) -> str:
+    """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
+
+    A label key has one slash, so that of `kubernetes.io/metadata.name` becomes an underscore: no DNS domain
+    holds one, so the first marks the place. Plain keys with an underscore would be ambiguous, and long ones
+    are invalid: a hash stands for the rest of those.
+    """
+    domain, slash, name = key.rpartition("/")
+    plain = f"{domain}_{name}" if slash else name
+    if len(plain) > _MAX_NAME or (not slash and "_" in plain):
+        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{_digest(key)}"
+    return marks.NAMESPACE_PREFIX + plain
+
+
+def _without_reserved(tenant: Obj, field: str) -> dict[str, str]:
+    values: dict[str, str] = tenant["metadata"].get(field) or {}
+    if _DOMAIN in " ".join(values) and (found := tuple(problems(tenant))):
+        raise Refused(*found)
+    return values

@@ -1,0 +1,156 @@
+"""Pods: run on the host as ordinary pods; the tenant sees what became of them."""
+
+from collections.abc import Iterable
+
+from kube import apis
+from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
+from syncer.core import marks
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch
+from syncer.core.kind import SYNCED, Item, Mirror, Rule, Trigger
+from syncer.core.scope import Scope
+from syncer.kinds.pods import changes, lifecycle, messages, spec, status, streams
+from syncer.kinds.pods.partial import HostPod, TenantPod
+from syncer.kinds.pods.references import references
+from syncer.kinds.pods.whereabouts import addresses, node
+
+_MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
+
+
+def _namespace(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return (pod["metadata"]["namespace"],)
+
+
+def _references(pod: Obj, _scope: Scope) -> Iterable[tuple[str, Key]]:
+    return references(pod)
+
+
+def _host_name(pod: Obj, scope: Scope) -> Iterable[str]:
+    return (scope.host_key(key_of(pod)).name,)
+
+
+def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return node(pod)
+
+
+def _addresses(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return addresses(pod)
+
+
+def _of_namespace(namespace: Obj, scope: Scope) -> Iterable[Key]:
+    return (
+        key_of(pod) for pod in scope.tenant.indexed(apis.PODS, "namespace", namespace["metadata"]["name"])
+    )
+
+
+def _of_tokens(secret: Obj, _scope: Scope) -> Iterable[Key]:
+    """A Secret with the tokens of a pod serves that pod."""
+    key = marks.key_of(secret)
+    return (key,) if key and annotations_of(secret).get(marks.RESOURCE) == apis.PODS.plural else ()
+
+
+class Pods(Mirror):
+    """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
+    pods by `node` and by `address`."""
+
+    api = apis.PODS
+    indexes = {
+        "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
+        "host": {"node": _node, "address": _addresses},
+    }
+    indexed_by = {"tenant": ("spec",), "host": ("spec", "status")}
+    shapes = {"tenant": TenantPod, "host": HostPod}
+    honours = (
+        "pod_security",
+        *(
+            f"sync.pods.{field}"
+            for field in (
+                *("volumes", "priority_classes", "runtime_classes", "schedulers", "node_names"),
+                *("node_selector", "tolerations", "annotations_to_tenant"),
+            )
+        ),
+    )
+    # Token Secrets are this kind's own, and so are streams: whoever has pods has their logs.
+    rights = (
+        Rule(apis.PODS, SYNCED),
+        *(Rule(apis.PODS, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize")),
+        *(Rule(apis.PODS, verbs, sub) for sub, verbs in streams.RIGHTS.items()),
+        Rule(apis.SECRETS, SYNCED),
+    )
+    also = {
+        ("tenant", apis.NAMESPACES): Trigger(_of_namespace),
+        ("host", apis.SECRETS): Trigger(_of_tokens),
+    }
+
+    def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
+        if tenant is None:
+            if host is None:
+                return lifecycle.drop_tokens(key, scope)
+            return self.unwanted(host, key)
+        if host is None:
+            return self.absent(tenant, scope)
+        if not marks.is_owned(host, tenant):
+            return self.unwanted(host, key)
+        return self.both(tenant, host, scope)
+
+    def unwanted(self, host: Obj | None, gone: Key | None = None) -> list[Action]:
+        """The tenant pod went without waiting for the host's: it was deleted by force, or never bound."""
+        ending = lifecycle.end_host(host, 0) if host else []
+        return [*self.verified(host, gone), *ending] if host and ending else []
+
+    def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
+        """No host pod: not yet, or not any more. A pod that ran once never runs a second time."""
+        key = key_of(tenant)
+        going = is_deleting(tenant)
+        # Bound by its own tenant, it waits for a kubelet even if the host never had it.
+        if lifecycle.was_on_host(tenant) or (going and tenant["spec"].get("nodeName")):
+            return [*lifecycle.end_tenant(tenant, scope), *lifecycle.drop_tokens(key, scope)]
+        if going or status.is_finished(tenant):
+            return lifecycle.drop_tokens(key, scope)
+        if tenant["spec"].get("schedulingGates"):
+            return []
+        body = self.to_host(tenant, scope)
+        mounted = [Ensure(*item) for item in _mounted(tenant)]
+        tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
+        return [*tokens, *mounted, Create("host", self.api, body)]
+
+    def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """What may fail for a reason of the tenant's (a change that the host refuses) comes after what may
+        not wait: deletion, binding and the status."""
+        tenant_going, host_going = is_deleting(tenant), is_deleting(host)
+        running = not (tenant_going or host_going)
+        actions: list[Action] = []
+        if tenant_going:
+            actions += lifecycle.end_host(host, lifecycle.grace_of(tenant))
+        elif running and (binding := lifecycle.bind(tenant, host, scope)):
+            actions += binding
+            if "startTime" not in host.get("status", {}):
+                # No kubelet has seen the pod: there is no more to tell, and the binding brings us here again.
+                return actions
+        to_host = changes.host_changes(tenant, host, scope, running=running)
+        if back := status.to_tenant(tenant, host, scope, settled=running and not to_host):
+            actions.append(back)
+        if scope.sync.pods.annotations_to_tenant and (
+            shown := status.annotations_to_tenant(tenant, host, scope)
+        ):
+            actions.append(shown)
+        actions += to_host
+        if running and not status.is_finished(host):
+            actions += lifecycle.tokens(tenant, host["metadata"]["name"], scope)
+        if host_going and not tenant_going:  # evicted, drained: its controller replaces it at once
+            grace = lifecycle.grace_of(host)
+            actions.append(Delete("tenant", self.api, key_of(tenant), uid_of(tenant), grace))
+        return actions
+
+    def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
+        return lifecycle.unschedulable(tenant, message, now, reason)
+
+    def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
+        return messages.to_tenant(str(error), tenant, scope)
+
+    def to_host(self, tenant: Obj, scope: Scope) -> Obj:
+        return spec.host_pod(tenant, scope)
+
+
+def _mounted(tenant: Obj) -> list[Item]:
+    """The objects that have to be on the host for this pod; in one order, so that plans compare."""
+    return [Item(plural, key) for plural, key in sorted(references(tenant)) if plural in _MOUNTED]

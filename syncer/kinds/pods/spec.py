@@ -1,0 +1,118 @@
+"""A tenant pod as the host runs it.
+
+Nothing of a tenant pod is changed in place: what is edited is copied, the rest is shared with the tenant's
+object.
+"""
+
+from typing import Any
+
+from kube import apis
+from kube.objects import Obj
+from syncer.core.kind import new_host_object
+from syncer.core.refusal import Refused
+from syncer.core.scope import Scope
+from syncer.kinds.pods import affinity, dns, environment, etchosts, metadata, references, refusals, volumes
+
+SERVICE_ACCOUNT = "vcp-workload"
+
+# Fields that say nothing to the host: aliases, what admission or the tenant's control plane has computed
+# (priority, overhead: the host's admission computes its own and refuses others), and what is added later.
+_DROPPED = frozenset(
+    [
+        "serviceAccount",
+        "nodeName",
+        "schedulerName",
+        "schedulingGates",
+        "priority",
+        "priorityClassName",
+        "preemptionPolicy",
+        "overhead",
+        "ephemeralContainers",
+    ]
+)
+
+
+def host_pod(tenant: Obj, scope: Scope) -> Obj:
+    """The body that creates the host pod. Raises Refused, naming every problem."""
+    if found := refusals.problems(tenant, scope):
+        raise Refused(*found)
+    host = new_host_object(apis.PODS, tenant, scope)
+    host["metadata"]["labels"] = metadata.host_labels(tenant, scope)
+    host["metadata"]["annotations"] = metadata.host_annotations(tenant, scope)
+    host["spec"] = _host_spec(tenant, scope, host["metadata"]["name"])
+    return host
+
+
+def host_container(container: Obj, tenant: Obj, scope: Scope) -> Obj:
+    """One container of the tenant pod, such as an ephemeral one added later. Raises Refused."""
+    path = _path(container, tenant)
+    if found := refusals.container_problems(container, path, tenant, scope):
+        raise Refused(*found)
+    return _host_container(container, tenant, scope, environment.service_variables(tenant, scope))
+
+
+def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
+    given = tenant["spec"]
+    spec: dict[str, Any] = {field: value for field, value in given.items() if field not in _DROPPED}
+    spec["serviceAccountName"] = SERVICE_ACCOUNT
+    spec["automountServiceAccountToken"] = False
+    spec["enableServiceLinks"] = False
+    services = environment.service_variables(tenant, scope)
+    for field in ("initContainers", "containers"):
+        if field in given:
+            spec[field] = [_host_container(each, tenant, scope, services) for each in given[field]]
+    if "volumes" in given:
+        spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in given["volumes"]]
+    if "imagePullSecrets" in given:
+        spec["imagePullSecrets"] = [
+            references.renamed(each, ("name",), tenant, scope) for each in given["imagePullSecrets"]
+        ]
+    spec.update(dns.host_dns(tenant, scope))
+    if not given.get("hostname") and not given.get("hostnameOverride") and not given.get("hostNetwork"):
+        spec["hostname"] = dns.hostname(tenant)
+    spec.update(etchosts.host_names(tenant, scope))
+    etchosts.write(spec, tenant, scope)
+    spec.update(_host_scheduling(tenant, scope))
+    return spec
+
+
+def _host_scheduling(tenant: Obj, scope: Scope) -> Obj:
+    """Where the pod may run, and what the tenant's spec forces upon it."""
+    given, policy = tenant["spec"], scope.sync.pods
+    changes: Obj = {}
+    if given.get("affinity"):
+        changes["affinity"] = affinity.host_affinity(given["affinity"], tenant, scope)
+    if given.get("topologySpreadConstraints"):
+        constraints = given["topologySpreadConstraints"]
+        changes["topologySpreadConstraints"] = affinity.host_spread(constraints, tenant, scope)
+    if policy.node_selector:
+        changes["nodeSelector"] = {**(given.get("nodeSelector") or {}), **policy.node_selector}
+    if policy.tolerations:
+        own = given.get("tolerations") or []
+        changes["tolerations"] = [*own, *(each for each in policy.tolerations if each not in own)]
+    if given.get("runtimeClassName"):
+        changes["runtimeClassName"] = policy.runtime_classes[given["runtimeClassName"]]
+    if priority := policy.priority_classes.get(given.get("priorityClassName") or ""):
+        changes["priorityClassName"] = priority
+    if given.get("schedulerName") in policy.schedulers:
+        changes["schedulerName"] = given["schedulerName"]
+    if refusals.is_named_by_tenant(tenant):
+        changes["nodeName"] = given["nodeName"]
+    return changes
+
+
+def _host_container(container: Obj, tenant: Obj, scope: Scope, services: environment.Variables) -> Obj:
+    host = dict(container)
+    if env := environment.host_env(container, tenant, scope, services):
+        host["env"] = env
+    if container.get("envFrom"):
+        host["envFrom"] = environment.host_env_from(container["envFrom"], tenant, scope)
+    return host
+
+
+def _path(container: Obj, tenant: Obj) -> str:
+    for field in ("ephemeralContainers", "initContainers", "containers"):
+        for index, each in enumerate(tenant["spec"].get(field) or ()):
+            if each["name"] == container["name"]:
+                return f"spec.{field}[{index}]"
+    return f"spec.ephemeralContainers[{container['name']}]"

@@ -1,0 +1,79 @@
+"""Volumes: which types a tenant may use, and where their content comes from on the host."""
+
+from collections.abc import Iterator
+
+from kube.objects import Obj
+from syncer.core.refusal import Problem
+from syncer.core.scope import Scope
+from syncer.kinds.pods import downward, fields, references, tokens
+
+ALWAYS = frozenset(
+    [
+        "emptyDir",
+        "configMap",
+        "secret",
+        "projected",
+        "downwardAPI",
+        "persistentVolumeClaim",
+        "ephemeral",
+        "image",
+    ]
+)
+_BY_POLICY = fields.VOLUME_TYPES - ALWAYS
+_ALLOW = "spec.sync.pods.volumes"
+_REFUSED_SOURCES = {
+    "clusterTrustBundle": "trust bundles are not synced to the host",
+    "podCertificate": "pod certificates are not issued on the host",
+}
+
+
+def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for kind in volume:
+            if kind in _BY_POLICY and kind not in scope.sync.pods.volumes:
+                yield Problem(
+                    f"spec.volumes[{index}].{kind}", f"volumes of type {kind} are not allowed", _ALLOW
+                )
+        for place, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+            for kind in source:
+                if reason := _REFUSED_SOURCES.get(kind):
+                    yield Problem(f"spec.volumes[{index}].projected.sources[{place}].{kind}", reason)
+    yield from downward.problems(spec)
+
+
+def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
+    """A volume in terms of the host; `host_pod` is the name of the host pod."""
+    for kind, content in volume.items():
+        if kind in references.VOLUMES:
+            _, path = references.VOLUMES[kind]
+            return {**volume, kind: references.renamed(content, path, tenant, scope)}
+        if kind == "ephemeral":  # the tenant's controller makes the claim, which is synced as any other
+            claim = references.claim_name(tenant["metadata"]["name"], volume["name"])
+            name = references.host_name(claim, tenant, scope)
+            return {"name": volume["name"], "persistentVolumeClaim": {"claimName": name}}
+        if kind == "projected":
+            sources = [
+                _host_source(source, volume["name"], tenant, scope, host_pod)
+                for source in content.get("sources") or ()
+            ]
+            return {**volume, kind: {**content, "sources": sources}}
+        if kind == "downwardAPI":
+            return {**volume, kind: _host_downward(content)}
+    return volume
+
+
+def _host_source(source: Obj, volume: str, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
+    if token := source.get("serviceAccountToken"):
+        # Not optional: the kubelet starts the pod when the Secret is there.
+        item = {"key": tokens.file_key(volume, token["path"]), "path": token["path"]}
+        return {"secret": {"name": tokens.secret_name(host_pod), "items": [item]}}
+    for kind, _ in references.SOURCES:
+        if kind in source:
+            return {kind: references.renamed(source[kind], ("name",), tenant, scope)}
+    if "downwardAPI" in source:
+        return {"downwardAPI": _host_downward(source["downwardAPI"])}
+    return source
+
+
+def _host_downward(content: Obj) -> Obj:
+    return {**content, "items": downward.host_items(content["items"])} if content.get("items") else content

@@ -1,0 +1,102 @@
+"""What a host Service says: an allow-list of the tenant's fields, and a selector that only finds their pods.
+
+Labels stay in the tenant, and annotations unless the policy lists them: controllers of the host act on them,
+some on names and addresses that are not the tenant's to give away.
+"""
+
+from collections.abc import Iterator
+
+from kube import apis
+from kube.objects import Key, Labels, Obj, annotations_of, key_of
+from syncer.core import marks
+from syncer.core.kind import new_host_object
+from syncer.core.refusal import Problem, Refused
+from syncer.core.scope import Scope
+
+_COPIED = (
+    "type",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "externalTrafficPolicy",
+    "internalTrafficPolicy",
+    "ipFamilyPolicy",
+    "ipFamilies",
+    "publishNotReadyAddresses",
+    "allocateLoadBalancerNodePorts",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",  # ranges only narrow who is let in
+    "trafficDistribution",
+    "externalIPs",
+    "externalName",
+)
+OWNED = (*_COPIED, "ports", "selector")
+"""The fields of a host Service's spec that follow the tenant's; those that are not here are the host's."""
+
+_SPEC = "sync.services"
+
+
+def type_of(service: Obj) -> str:
+    kind: str = service["spec"].get("type") or "ClusterIP"
+    return kind
+
+
+def is_headless(service: Obj) -> bool:
+    return bool(service["spec"].get("clusterIP") == "None")
+
+
+def problems(tenant: Obj, scope: Scope) -> Iterator[Problem]:
+    """What the policy does not allow this Service."""
+    spec, policy = tenant["spec"], scope.sync.services
+    if spec.get("externalIPs") and not policy.external_ips:
+        reason = "would take traffic to addresses of others from the host's nodes"
+        yield Problem("spec.externalIPs", reason, f"{_SPEC}.externalIps")
+    wanted = spec.get("loadBalancerClass")
+    if wanted and wanted not in policy.load_balancer_classes:
+        yield Problem(
+            "spec.loadBalancerClass", f"{wanted} is not open to tenants", f"{_SPEC}.loadBalancerClasses"
+        )
+    if spec.get("loadBalancerIP") and not policy.load_balancer_ips:
+        yield Problem("spec.loadBalancerIP", "is the host's to choose", f"{_SPEC}.loadBalancerIps")
+
+
+def host_spec(tenant: Obj, scope: Scope) -> Obj:
+    """The spec without what hosts allot: no ClusterIP (but `None`), no node ports. Raises Refused."""
+    if found := tuple(problems(tenant, scope)):
+        raise Refused(*found)
+    theirs = tenant["spec"]
+    spec = {field: theirs[field] for field in _COPIED if field in theirs}
+    if ports := theirs.get("ports"):
+        spec["ports"] = [
+            {field: value for field, value in port.items() if field != "nodePort"} for port in ports
+        ]
+    if selector := theirs.get("selector"):
+        spec["selector"] = {**selector, **marks.labels(scope.name, key_of(tenant))}
+    if is_headless(tenant):
+        spec |= {field: theirs[field] for field in ("clusterIP", "clusterIPs") if field in theirs}
+    return spec
+
+
+def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
+    """Those of the tenant's that the policy lists."""
+    return listed(annotations_of(tenant), scope)
+
+
+def listed(annotations: Labels, scope: Scope) -> dict[str, str]:
+    """Those that the policy lists; a reserved one never."""
+    keys = (
+        key for key in scope.sync.services.annotations if key in annotations and not marks.is_reserved(key)
+    )
+    return {key: annotations[key] for key in keys}
+
+
+def host_service(tenant: Obj, scope: Scope) -> Obj:
+    """The whole host Service, to which the host allots the rest. Raises Refused."""
+    host = new_host_object(apis.SERVICES, tenant, scope)
+    host["metadata"]["annotations"] |= host_annotations(tenant, scope)
+    return host | {"spec": host_spec(tenant, scope)}
+
+
+def host_name(key: Key, scope: Scope) -> str:
+    """The name of the host Service of a tenant Service."""
+    return scope.host_key(key).name
