@@ -32,7 +32,7 @@ class View:
     optional: bool = False
 
 
-class Scene:
+class Cache:
     """What the views show now. Built by `watching`."""
 
     def __init__(self, views: Sequence[View]) -> None:
@@ -50,7 +50,7 @@ class Scene:
         await self._changed.wait()
         self._changed.clear()
 
-    async def until(self, look: Callable[["Scene"], T | None], seconds: float, what: str) -> T:
+    async def until(self, look: Callable[["Cache"], T | None], seconds: float, what: str) -> T:
         """What `look` finds, as soon as that is not None. Raises DeadlineError naming `what` was awaited."""
         try:
             async with asyncio.timeout(seconds):
@@ -108,19 +108,19 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def watching(client: Client, *views: View) -> AsyncIterator[Scene]:
+async def watching(client: Client, *views: View) -> AsyncIterator[Cache]:
     """A scene whose every view has been listed once. An error of a watch ends the body."""
-    scene = Scene(views)
+    cache = Cache(views)
     listed = [asyncio.Event() for _ in views]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(scene.keep(client, view, event), name=f"watch {view.resource.plural}")
+                group.create_task(cache.keep(client, view, event), name=f"watch {view.resource.plural}")
                 for view, event in zip(views, listed, strict=True)
             ]
             for event in listed:
                 await event.wait()
-            yield scene
+            yield cache
             for task in tasks:
                 task.cancel()
     except BaseExceptionGroup as errors:

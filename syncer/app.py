@@ -26,8 +26,8 @@ from syncer.engine.metrics import Metrics
 from syncer.kinds.registry import registry
 from syncer.serve import kubelet, metricsapi, probes, webhook
 from syncer.serve.certificates import ServingTls
-from syncer.serve.podlookup import Sight
-from syncer.serve.requestmetrics import Served
+from syncer.serve.podlookup import PodLookup
+from syncer.serve.requestmetrics import RequestMetrics
 from syncer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -126,15 +126,15 @@ async def _serving(
         manager.measure()
         return metrics.text()
 
-    def served(endpoint: str) -> Served:
-        return Served(endpoint, metrics.served, metrics.serving)
+    def measured(endpoint: str) -> RequestMetrics:
+        return RequestMetrics(endpoint, metrics.served, metrics.serving)
 
     def current() -> Scope:
         return dataclasses.replace(scope, now=time.time())
 
-    endpoint = kubelet.Kubelet(ServingTls(pki), Sight(scope, tenant, host), metrics.streams)
-    hook = webhook.Webhook(host, current, served("webhook"))
-    api = metricsapi.MetricsApi(scope, tenant, host, served("metrics-api"))
+    endpoint = kubelet.Kubelet(ServingTls(pki), PodLookup(scope, tenant, host), metrics.streams)
+    hook = webhook.Webhook(host, current, measured("webhook"))
+    api = metricsapi.MetricsApi(scope, tenant, host, measured("metrics-api"))
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(probes.serving(listener, manager.listed, manager.lagging, exposition))
         await stack.enter_async_context(endpoint.serving(settings.kubelet_port, stop))

@@ -66,8 +66,8 @@ async def _take(
 
 async def _outlive(client: Client, namespace: str, valid: float) -> None:
     """Returns when the lock is gone or was removed because its holder is dead."""
-    async with watching(client, View(LEASES, namespace, fields=f"metadata.name={NAME}")) as scene:
-        lease = scene.find(LEASES, NAME, namespace)
+    async with watching(client, View(LEASES, namespace, fields=f"metadata.name={NAME}")) as cache:
+        lease = cache.find(LEASES, NAME, namespace)
         if lease is None:
             return
         alive = _alive_here(lease["spec"].get("holderIdentity", ""))
@@ -76,8 +76,8 @@ async def _outlive(client: Client, namespace: str, valid: float) -> None:
         if alive is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(valid):
-                    while (now := scene.find(LEASES, NAME, namespace)) == lease:
-                        await scene.change()
+                    while (now := cache.find(LEASES, NAME, namespace)) == lease:
+                        await cache.change()
                 if now is None:
                     return
                 raise _refusal(now)

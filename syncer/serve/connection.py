@@ -16,7 +16,7 @@ CHUNK = 64 * 1024
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # a dead peer is found in a minute
 
 
-class Wire:
+class Connection:
     """One side of a stream. One task may read while another writes.
 
     Raises OSError for whatever the network does, ssl.SSLError among it. `close` may be called only when no
@@ -145,7 +145,7 @@ class Wire:
         return b"".join(data)
 
 
-async def dial(host: str, port: int) -> Wire:
+async def dial(host: str, port: int) -> Connection:
     """A connection to the first address that answers."""
     loop = asyncio.get_running_loop()
     problem: OSError | None = None
@@ -154,7 +154,7 @@ async def dial(host: str, port: int) -> Wire:
         connection.setblocking(False)
         try:
             await loop.sock_connect(connection, address)
-            return Wire(connection)
+            return Connection(connection)
         except OSError as error:
             connection.close()
             problem = error
@@ -164,7 +164,7 @@ async def dial(host: str, port: int) -> Wire:
     raise problem or OSError(f"{host} has no address")
 
 
-async def join(one: Wire, other: Wire, linger: float) -> None:
+async def join(one: Connection, other: Connection, linger: float) -> None:
     """Pipes both directions until both have ended; `linger` seconds after the first at the latest.
 
     A connection that breaks ends both."""
@@ -185,7 +185,7 @@ async def join(one: Wire, other: Wire, linger: float) -> None:
             raise error
 
 
-async def _pipe(source: Wire, sink: Wire) -> None:
+async def _pipe(source: Connection, sink: Connection) -> None:
     while data := await source.read():
         await sink.write(data)
     await sink.write_eof()

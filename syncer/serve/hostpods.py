@@ -15,7 +15,7 @@ import h11
 import msgspec
 
 from kube import auth, errors
-from syncer.serve.connection import Wire, dial
+from syncer.serve.connection import Connection, dial
 from syncer.serve.http import Headers, Http, Refused
 
 _log = logging.getLogger(__name__)
@@ -65,16 +65,16 @@ class HostPods:
     ) -> Answer:
         secure = self._server.scheme == "https"
         async with asyncio.timeout(_CONNECT_LIMIT):
-            wire = await dial(self._server.hostname or "", self._server.port or (443 if secure else 80))
-            stack.callback(wire.close)
+            connection = await dial(self._server.hostname or "", self._server.port or (443 if secure else 80))
+            stack.callback(connection.close)
             if secure:
                 name = self._credentials.access.server_name or self._server.hostname
-                await wire.secure(self._credentials.tls(), name)
-        return await self._ask(wire, method, target, headers)
+                await connection.secure(self._credentials.tls(), name)
+        return await self._ask(connection, method, target, headers)
 
-    async def _ask(self, wire: Wire, method: str, target: str, headers: Headers) -> Answer:
+    async def _ask(self, connection: Connection, method: str, target: str, headers: Headers) -> Answer:
         own = await self._credentials.headers()
-        http = Http(wire, h11.CLIENT)
+        http = Http(connection, h11.CLIENT)
         every = [
             (b"Host", self._server.netloc.encode()),
             (b"User-Agent", b"vcp"),

@@ -2,7 +2,7 @@
 
 import h11
 
-from syncer.serve.connection import Wire
+from syncer.serve.connection import Connection
 
 _HEAD_LIMIT = 1 << 20  # what Go's servers accept; commands of exec are in the URL
 _TEXT_LIMIT = 1 << 16
@@ -21,18 +21,18 @@ class Refused(Exception):  # noqa: N818 (an answer, not a failure)
 class Http:
     """One request and its answer on a connection that is closed afterwards."""
 
-    def __init__(self, wire: Wire, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
-        self.wire = wire
+    def __init__(self, connection: Connection, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
+        self.connection = connection
         self._state = h11.Connection(role, max_incomplete_event_size=_HEAD_LIMIT)
 
     async def next(self) -> h11.Event | type[h11.PAUSED]:
         """Raises h11.RemoteProtocolError."""
         while (event := self._state.next_event()) is h11.NEED_DATA:
-            self._state.receive_data(await self.wire.read())
+            self._state.receive_data(await self.connection.read())
         return event  # type: ignore[return-value]  # h11 types its sentinels as classes of themselves
 
     async def send(self, *events: h11.Event) -> None:
-        await self.wire.write(b"".join(self._state.send(event) or b"" for event in events))
+        await self.connection.write(b"".join(self._state.send(event) or b"" for event in events))
 
     async def text(self) -> str:
         """The beginning of the body."""

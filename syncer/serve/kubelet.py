@@ -17,10 +17,10 @@ from syncer.kinds.pods import messages, streams
 from syncer.kinds.pods.streams import StreamRequest
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls
-from syncer.serve.connection import Wire
+from syncer.serve.connection import Connection
 from syncer.serve.hostpods import HostPods
 from syncer.serve.http import Http, Refused
-from syncer.serve.podlookup import Sight
+from syncer.serve.podlookup import PodLookup
 from syncer.serve.streaming import follow, tunnel
 
 _log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ _STREAMS = 1000  # a bound for file descriptors: each takes two
 class Kubelet:
     """Serves connections; `open_streams` is the gauge of what is open, by kind."""
 
-    def __init__(self, tls: ServingTls, sight: Sight, open_streams: Gauge) -> None:
-        self._tls, self._sight, self._gauge = tls, sight, open_streams
-        self._host = HostPods(sight.host.credentials)
+    def __init__(self, tls: ServingTls, lookup: PodLookup, open_streams: Gauge) -> None:
+        self._tls, self._lookup, self._gauge = tls, lookup, open_streams
+        self._host = HostPods(lookup.host.credentials)
         self._connections: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
@@ -64,13 +64,13 @@ class Kubelet:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listener)
-                wire = Wire(connection)
+                accepted, _ = await loop.sock_accept(listener)
+                connection = Connection(accepted)
             except OSError as error:  # out of file descriptors, or a client that is gone already
                 _log.warning("connection not accepted", extra={"error": str(error)})
                 await asyncio.sleep(0.1)
                 continue
-            task = asyncio.create_task(self._connection(wire), name="kubelet connection")
+            task = asyncio.create_task(self._connection(connection), name="kubelet connection")
             self._connections.add(task)
             task.add_done_callback(self._ended)
 
@@ -79,21 +79,21 @@ class Kubelet:
         if not task.cancelled() and (error := task.exception()):
             _log.error("connection failed", exc_info=error)
 
-    async def _connection(self, wire: Wire) -> None:
+    async def _connection(self, connection: Connection) -> None:
         try:
             async with asyncio.timeout(_HEAD_LIMIT):
-                await wire.secure(self._tls.context())
-            await self._serve(wire)
+                await connection.secure(self._tls.context())
+            await self._serve(connection)
             async with asyncio.timeout(_GOODBYE):  # closed at once, what was sent last might be lost
-                await wire.write_eof()
-                await wire.wait_end()
+                await connection.write_eof()
+                await connection.wait_end()
         except (OSError, TimeoutError, h11.ProtocolError) as error:
             _log.debug("connection broke", extra={"error": repr(error)})
         finally:
-            wire.close()
+            connection.close()
 
-    async def _serve(self, wire: Wire) -> None:
-        http = Http(wire, h11.SERVER)
+    async def _serve(self, connection: Connection) -> None:
+        http = Http(connection, h11.SERVER)
         try:
             async with asyncio.timeout(_HEAD_LIMIT):
                 head = await http.next()
@@ -102,16 +102,16 @@ class Kubelet:
                 while not isinstance(event := await http.next(), h11.EndOfMessage):
                     if isinstance(event, h11.Data):
                         raise Refused(400, "no request has a body here")
-            self._admit(wire)
+            self._admit(connection)
             await self._dispatch(http, head)
         except Refused as refused:
             await http.answer(refused.status, refused.text + "\n")
         except h11.RemoteProtocolError as error:
             await http.answer(error.error_status_hint, "not understood\n")
 
-    def _admit(self, wire: Wire) -> None:
+    def _admit(self, connection: Connection) -> None:
         """That the client CA signed is not enough: it signs for the tenant's users too."""
-        subject, (name, group) = wire.subject(), _CLIENT
+        subject, (name, group) = connection.subject(), _CLIENT
         if subject.get("commonName") != {name} or group not in subject.get("organizationName", ()):
             raise Refused(403, "this certificate is not that of the API server")
 
@@ -131,12 +131,12 @@ class Kubelet:
             await self._stream(http, head, request)
 
     async def _stream(self, http: Http, head: h11.Request, request: StreamRequest) -> None:
-        tenant, host = await self._sight.find(request)
-        target = request.target(self._sight.scope.host_key(request.pod))
+        tenant, host = await self._lookup.find(request)
+        target = request.target(self._lookup.scope.host_key(request.pod))
         try:
             await (tunnel if request.is_upgraded else follow)(http, head, self._host, target)
         except Refused as refused:
-            text = messages.to_tenant(refused.text, tenant, self._sight.scope, uid_of(host))
+            text = messages.to_tenant(refused.text, tenant, self._lookup.scope, uid_of(host))
             raise Refused(refused.status, text) from refused
 
 

@@ -23,7 +23,7 @@ from syncer.kinds.metrics.answers import MetricsRequest
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls, subject
 from syncer.serve.hostusage import HostUsage, UnavailableError
-from syncer.serve.requestmetrics import Served
+from syncer.serve.requestmetrics import RequestMetrics
 from syncer.serve.reviews import Reviews
 
 _log = logging.getLogger(__name__)
@@ -52,13 +52,13 @@ def _refused(code: int, reason: str, message: str) -> _Refused:
 class MetricsApi:
     """`scope` reads the stores; `tenant` and `host` are the API servers."""
 
-    def __init__(self, scope: Scope, tenant: Client, host: Client, served: Served) -> None:
-        self._scope, self._served = scope, served
+    def __init__(self, scope: Scope, tenant: Client, host: Client, measured: RequestMetrics) -> None:
+        self._scope, self._measured = scope, measured
         self._reviews, self._usage = Reviews(tenant), HostUsage(host, scope)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Any request there is."""
-        with self._served.request() as outcome:
+        with self._measured.request() as outcome:
             try:
                 body, code = await self._answer(request), 200
             except _Refused as refused:

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Sight:
+class PodLookup:
     """Both clusters: the stores behind `scope`, and the API servers for what the stores do not know yet."""
 
     scope: Scope

@@ -16,7 +16,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Served:
+class RequestMetrics:
     """The requests of one `endpoint`; both instruments are labelled by it, the counter by the result too."""
 
     endpoint: str

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import h11
 
-from syncer.serve.connection import Wire, join
+from syncer.serve.connection import Connection, join
 from syncer.serve.hostpods import HostPods, upgrade_headers
 from syncer.serve.http import Http, Refused
 
@@ -19,7 +19,7 @@ _PROTOCOLS = (b"spdy/3.1", b"websocket")
 
 async def follow(http: Http, _: h11.Request, host: HostPods, target: str) -> None:
     """A log. The host answers only with the first line, so there is no limit to wait for it."""
-    await _unless_gone(http.wire, _copy(http, host, target))
+    await _unless_gone(http.connection, _copy(http, host, target))
 
 
 async def _copy(http: Http, host: HostPods, target: str) -> None:
@@ -42,22 +42,22 @@ async def tunnel(http: Http, head: h11.Request, host: HostPods, target: str) -> 
         raise Refused(400, "Upgrade request required")
     async with contextlib.AsyncExitStack() as stack:
         asked = host.ask(head.method.decode(), target, headers)
-        answer, switched = await _unless_gone(http.wire, stack.enter_async_context(asked))
+        answer, switched = await _unless_gone(http.connection, stack.enter_async_context(asked))
         if switched.status_code != 101:
             raise Refused(502, "the host did not upgrade the connection")
         told = upgrade_headers(switched.headers)
         await http.send(
             h11.InformationalResponse(status_code=101, headers=told, reason="Switching Protocols")
         )
-        await http.wire.write(answer.surplus())
-        await answer.wire.write(http.surplus())
-        await join(http.wire, answer.wire, _LINGER)
+        await http.connection.write(answer.surplus())
+        await answer.connection.write(http.surplus())
+        await join(http.connection, answer.connection, _LINGER)
 
 
-async def _unless_gone(wire: Wire, work: Coroutine[Any, Any, T]) -> T:
+async def _unless_gone(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`; raises ConnectionResetError when the peer of `wire` leaves before."""
     doing = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(wire.wait_end())
+    leaving = asyncio.ensure_future(connection.wait_end())
     try:
         await asyncio.wait([doing, leaving], return_when=asyncio.FIRST_COMPLETED)
         if doing.done():

@@ -26,7 +26,7 @@ from syncer.core.scope import Scope
 from syncer.kinds.services import admission
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls
-from syncer.serve.requestmetrics import Outcome, Served
+from syncer.serve.requestmetrics import Outcome, RequestMetrics
 
 _log = logging.getLogger(__name__)
 _LIMIT = 4.0  # seconds: less than the API server waits
@@ -39,12 +39,12 @@ Answer = dict[str, Any]
 class Webhook:
     """`scope` gives a scope with the current time."""
 
-    def __init__(self, host: Client, scope: Callable[[], Scope], served: Served) -> None:
-        self._host, self._scope, self._served = host, scope, served
+    def __init__(self, host: Client, scope: Callable[[], Scope], measured: RequestMetrics) -> None:
+        self._host, self._scope, self._measured = host, scope, measured
 
     async def review(self, request: Obj) -> Answer:
         """The response to an AdmissionRequest (admission.k8s.io/v1)."""
-        with self._served.request() as outcome:
+        with self._measured.request() as outcome:
             return await self._reviewed(request, outcome)
 
     async def _reviewed(self, request: Obj, outcome: Outcome) -> Answer:

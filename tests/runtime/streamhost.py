@@ -25,7 +25,7 @@ from syncer.core.scope import Nothing, Scope
 from syncer.engine.metrics import Metrics
 from syncer.serve.certificates import ServingTls
 from syncer.serve.kubelet import Kubelet
-from syncer.serve.podlookup import Sight
+from syncer.serve.podlookup import PodLookup
 from vcp import certificates, pki
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
@@ -202,8 +202,8 @@ class Endpoint:
             Client(Access(self.tenant.url), timeout=5) as tenant,
             Client(access or Access(self.host.url), timeout=5) as host,
         ):
-            sight = Sight(scope, tenant, host)
-            kubelet = Kubelet(ServingTls(self.authorities.folder), sight, self.metrics.streams)
+            lookup = PodLookup(scope, tenant, host)
+            kubelet = Kubelet(ServingTls(self.authorities.folder), lookup, self.metrics.streams)
             async with kubelet.serving(0, self.stop) as self.port:
                 yield self
 

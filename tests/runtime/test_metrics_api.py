@@ -26,7 +26,7 @@ from syncer.engine.metrics import Metrics
 from syncer.kinds.metrics import registration
 from syncer.kinds.registry import registry
 from syncer.serve import hostusage, metricsapi, reviews
-from syncer.serve.requestmetrics import Served
+from syncer.serve.requestmetrics import RequestMetrics
 
 NAME = "vcp-metrics.kube-system.svc"
 ROOT = "/apis/metrics.k8s.io/v1beta1"
@@ -126,7 +126,7 @@ async def tenant(authorities: Authorities, monkeypatch: pytest.MonkeyPatch) -> A
         manager = await stack.enter_async_context(cluster.syncer())
         await eventually(lambda: cluster.tenant.find("nodes", "node-1"))
         await settled(cluster, manager)
-        served = Served("metrics-api", metrics.served, metrics.serving)
+        served = RequestMetrics("metrics-api", metrics.served, metrics.serving)
         api = metricsapi.MetricsApi(manager.scope, *clients, served)
         port = await stack.enter_async_context(metricsapi.serving(0, authorities.folder, api))
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -28,7 +28,7 @@ from kube.objects import uid_of
 from syncer.core import marks
 from syncer.engine.metrics import Metrics
 from syncer.serve import https
-from syncer.serve.requestmetrics import Served
+from syncer.serve.requestmetrics import RequestMetrics
 from syncer.serve.webhook import Webhook, serving
 from vcp import pki
 from vcp.spec import load
@@ -46,7 +46,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 async def webhook(cluster: Cluster, now: float = 0.0) -> AsyncIterator[Webhook]:
     async with Client(Access(cluster.host.url), timeout=5) as host:
         metrics = Metrics()
-        served = Served("webhook", metrics.served, metrics.serving)
+        served = RequestMetrics("webhook", metrics.served, metrics.serving)
         yield Webhook(host, lambda: dataclasses.replace(cluster.scope, now=now or time.time()), served)
 
 
@@ -183,7 +183,7 @@ async def test_what_became_of_requests_is_counted(cluster: Cluster) -> None:
     assert cluster.host.allotment
     cluster.host.allotment.others = {"10.43.7.7"}
     metrics = Metrics()
-    served = Served("webhook", metrics.served, metrics.serving)
+    served = RequestMetrics("webhook", metrics.served, metrics.serving)
     async with Client(Access(cluster.host.url), timeout=5) as host:
         hook = Webhook(host, lambda: dataclasses.replace(cluster.scope, now=time.time()), served)
         for asked in (

@@ -26,7 +26,7 @@ from streamhost import (
 )
 from syncing import eventually
 
-from syncer.serve.connection import Wire, dial
+from syncer.serve.connection import Connection, dial
 
 
 @pytest_asyncio.fixture(params=["http", "https"])
@@ -142,26 +142,26 @@ async def test_one_direction_may_end_before_the_other(plain: Endpoint) -> None:
             await asyncio.sleep(0.005)
 
     plain.host.play = count
-    wire = await _upgraded_wire(plain)
+    connection = await _upgraded_wire(plain)
     try:
-        await wire.write(b"question")
-        await wire.write_eof()
+        await connection.write(b"question")
+        await connection.write_eof()
         answer = b""
-        while data := await wire.read():
+        while data := await connection.read():
             answer += data
     finally:
-        wire.close()
+        connection.close()
     assert (told, len(answer.removeprefix(b"\r\n\r\n"))) == ([b"question"], 2_000_000)
 
 
-async def _upgraded_wire(endpoint: Endpoint) -> Wire:
-    wire = await dial("127.0.0.1", endpoint.port)
-    await wire.secure(endpoint.authorities.client("api-server"), NAME)
-    await wire.write(upgrade(EXEC))
-    head = await wire.read()
+async def _upgraded_wire(endpoint: Endpoint) -> Connection:
+    connection = await dial("127.0.0.1", endpoint.port)
+    await connection.secure(endpoint.authorities.client("api-server"), NAME)
+    await connection.write(upgrade(EXEC))
+    head = await connection.read()
     assert head.startswith(b"HTTP/1.1 101 ")
     assert head.endswith(b"\r\n\r\n")
-    return wire
+    return connection
 
 
 async def test_who_leaves_ends_the_stream_on_the_other_side(endpoint: Endpoint) -> None:

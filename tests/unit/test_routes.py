@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vcp.routes import Way, candidates
+from vcp.routes import Route, candidates
 
 NAME = "api.vcp-a.svc"
 NODE = {
@@ -21,7 +21,7 @@ def service(type_: str, **status: Any) -> dict[str, Any]:
     return {"spec": {"type": type_, "clusterIP": "10.43.0.9", "ports": [port]}, "status": status}
 
 
-CLUSTER_IP = Way("cluster IP", "https://10.43.0.9:443", NAME)
+CLUSTER_IP = Route("cluster IP", "https://10.43.0.9:443", NAME)
 
 
 def test_a_cluster_ip() -> None:
@@ -33,8 +33,8 @@ def test_a_cluster_ip() -> None:
 
 def test_node_ports_prefer_external_addresses() -> None:
     assert candidates(service("NodePort"), [NODE], NAME) == [
-        Way("node port", "https://198.51.100.1:30443", NAME),
-        Way("node port", "https://10.0.0.1:30443", NAME),
+        Route("node port", "https://198.51.100.1:30443", NAME),
+        Route("node port", "https://10.0.0.1:30443", NAME),
         CLUSTER_IP,
     ]
 
@@ -42,8 +42,8 @@ def test_node_ports_prefer_external_addresses() -> None:
 def test_a_load_balancer_comes_first_once_it_has_an_address() -> None:
     ready = service("LoadBalancer", loadBalancer={"ingress": [{"ip": "fd00::1"}, {"hostname": "lb.example"}]})
     assert candidates(ready, [NODE], NAME) == [
-        Way("load balancer", "https://[fd00::1]:443", NAME),
-        Way("load balancer", "https://lb.example:443", NAME),
+        Route("load balancer", "https://[fd00::1]:443", NAME),
+        Route("load balancer", "https://lb.example:443", NAME),
         CLUSTER_IP,
     ]
     assert candidates(service("LoadBalancer"), [NODE], NAME) == [CLUSTER_IP]

@@ -29,16 +29,16 @@ async def command(
     tenant = await session.tenant(name)
     entry = await session.entry(name, tenant.namespace)
     access = kubeconfigs.from_text(entry.text().encode())
-    async with routes.way_in(session.host, tenant.namespace, access, local_port=port) as way:
-        entry = entry.at(way.server, way.server_name)
+    async with routes.route_in(session.host, tenant.namespace, access, local_port=port) as route:
+        entry = entry.at(route.server, route.server_name)
         if program:
             return await _run(entry, program)
         if print_:
             output.data(entry.text())
         else:
             contexts.update(session.kubeconfig_file, lambda text: kubeconfig.merge(text, entry))
-            output.say(f"Switched to context {entry.name} by {way.kind}, {way.server}.")
-        if way.kind == "port-forward":
+            output.say(f"Switched to context {entry.name} by {route.kind}, {route.server}.")
+        if route.kind == "port-forward":
             session.options.if_interrupted = "The port-forward has ended; `vcp connect` opens it again."
             output.say("The port-forward is held until Ctrl-C.")
             await asyncio.Event().wait()

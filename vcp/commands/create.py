@@ -194,12 +194,12 @@ def _print(objects: list[render.Obj], form: str) -> None:
 async def _write_context(session: Session, spec: specs.Spec) -> None:
     """The context names an address that answers from here; where none does, only `vcp connect` gets in."""
     entry = await session.entry(spec.name, spec.namespace)
-    way = await routes.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))
-    if way:
-        entry = entry.at(way.server, way.server_name)
+    route = await routes.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))
+    if route:
+        entry = entry.at(route.server, route.server_name)
     if contexts.update(session.kubeconfig_file, lambda text: kubeconfig.merge(text, entry, switch=False)):
-        output.say(f"Context {entry.name} is written{f' ({way.kind}, {way.server})' if way else ''}.")
-    if not way:
+        output.say(f"Context {entry.name} is written{f' ({route.kind}, {route.server})' if route else ''}.")
+    if not route:
         output.say(f"No address of the API answers from here; `vcp connect {spec.name}` finds a way.")
 
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from kube import apis
-from kube.cache import Scene, View, watching
+from kube.cache import Cache, View, watching
 from vcp import inventory, layout, output
 from vcp.session import Session, on_host
 
@@ -33,19 +33,19 @@ async def _follow(session: Session, listing: inventory.Listing) -> None:
         View(apis.NAMESPACES, optional=True),
     )
     shown = listing.tenants
-    async with watching(session.host, *views) as scene:
+    async with watching(session.host, *views) as cache:
         while True:
-            now = _assemble(scene, whole=not place)
+            now = _assemble(cache, whole=not place)
             if now != shown:
                 _show(now, session.output)
                 shown = now
-            await scene.change()
+            await cache.change()
 
 
-def _assemble(scene: Scene, *, whole: bool) -> tuple[inventory.Tenant, ...]:
-    workloads = [*scene.items(apis.STATEFUL_SETS), *scene.items(apis.DEPLOYMENTS)]
-    namespaces = scene.items(apis.NAMESPACES)
-    return inventory.assemble(scene.items(apis.SECRETS), workloads, namespaces, whole=whole)
+def _assemble(cache: Cache, *, whole: bool) -> tuple[inventory.Tenant, ...]:
+    workloads = [*cache.items(apis.STATEFUL_SETS), *cache.items(apis.DEPLOYMENTS)]
+    namespaces = cache.items(apis.NAMESPACES)
+    return inventory.assemble(cache.items(apis.SECRETS), workloads, namespaces, whole=whole)
 
 
 def _show(tenants: tuple[inventory.Tenant, ...], form: str) -> None:

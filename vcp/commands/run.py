@@ -148,9 +148,9 @@ async def _use(run: _Run, watch: supervise.Guard) -> int:
     with tempfile.TemporaryDirectory(prefix="vcp-") as private:
         async with contextlib.AsyncExitStack() as stack:
             with run.progress.silently("way in"):
-                way = await stack.enter_async_context(routes.way_in(session.host, spec.namespace, access))
+                route = await stack.enter_async_context(routes.route_in(session.host, spec.namespace, access))
             file = Path(private) / "kubeconfig"
-            contexts.write(file, entry.at(way.server, way.server_name).text())
+            contexts.write(file, entry.at(route.server, route.server_name).text())
             environ = {**os.environ, "KUBECONFIG": str(file), "VCP_TENANT": spec.name}
             with run.progress.silently("command"):
                 return await watch.program(run.program, environ, run.seconds)

@@ -12,7 +12,7 @@ import msgspec
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Scene, View, watching
+from kube.cache import Cache, View, watching
 from kube.client import Client
 from vcp import diagnosis, inventory, layout
 from vcp.doctor import probe
@@ -57,17 +57,17 @@ async def _seen(host: Client, spec: Spec, place: str) -> Seen:
     guarded = await _refuses(host, place, rendering.privileged(server))
     service: Obj = await host.get(apis.SERVICES, place, rendering.SERVER)
     try:
-        async with watching(host, View(apis.PODS, place), View(apis.EVENTS, place, optional=True)) as scene:
+        async with watching(host, View(apis.PODS, place), View(apis.EVENTS, place, optional=True)) as cache:
             await host.create(apis.PODS, place, server)
-            ready = await scene.until(lambda now: _ready(now, place), _PODS_LIMIT, "the probe pods to run")
+            ready = await cache.until(lambda now: _ready(now, place), _PODS_LIMIT, "the probe pods to run")
             address = ready["status"]["podIP"]
             name = f"{rendering.SERVER}.{place}.svc"
             asking = pod(rendering.ASKING, "ask", name, service["spec"]["clusterIP"], address)
             for one in (asking, pod(rendering.CAGED, "caged", address)):
                 await host.create(apis.PODS, place, one)
-            told = await scene.until(lambda now: _told(now, place), _PODS_LIMIT, "the probe pods to end")
+            told = await cache.until(lambda now: _told(now, place), _PODS_LIMIT, "the probe pods to end")
     except kube.DeadlineError as error:
-        why = diagnosis.reasons(scene.items(apis.PODS), (), scene.items(apis.EVENTS))
+        why = diagnosis.reasons(cache.items(apis.PODS), (), cache.items(apis.EVENTS))
         return Seen(failed="; ".join([str(error), *why]), pod_security=guarded)
     asked, caged = told
     return Seen(
@@ -92,16 +92,16 @@ async def _refuses(host: Client, place: str, privileged: Obj) -> bool:
     return False
 
 
-def _ready(scene: Scene, place: str) -> dict[str, Any] | None:
-    server = scene.find(apis.PODS, rendering.SERVER, place) or {}
+def _ready(cache: Cache, place: str) -> dict[str, Any] | None:
+    server = cache.find(apis.PODS, rendering.SERVER, place) or {}
     conditions = (server.get("status") or {}).get("conditions") or ()
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
     return server if ready else None
 
 
-def _told(scene: Scene, place: str) -> tuple[Any, Any] | None:
+def _told(cache: Cache, place: str) -> tuple[Any, Any] | None:
     """The last words of both clients, once they have been said. Raises DeadlineError if one died without."""
-    asked, caged = (_last_words(scene.find(apis.PODS, name, place)) for name in _CLIENTS)
+    asked, caged = (_last_words(cache.find(apis.PODS, name, place)) for name in _CLIENTS)
     return None if asked is None or caged is None else (asked, caged)
 
 

@@ -93,7 +93,7 @@ async def _orphans(session: Session, spec: specs.Spec) -> Sequence[Finding]:
     admin = kubeconfigs.from_text(entry.text().encode())
     async with (
         asyncio.timeout(_LIMIT),
-        routes.way_in(host, spec.namespace, admin) as way,
-        Client(routes.at(admin, way)) as tenant,
+        routes.route_in(host, spec.namespace, admin) as route,
+        Client(routes.at(admin, route)) as tenant,
     ):
         return [tenant_findings.orphans(await orphans.find(host, tenant, spec), spec.name)]

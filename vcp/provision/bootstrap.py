@@ -30,8 +30,8 @@ async def inside(
     try:
         async with (
             asyncio.timeout(seconds),
-            routes.way_in(host, namespace, access) as way,
-            Client(routes.at(access, way), timeout=_REQUEST_LIMIT) as tenant,
+            routes.route_in(host, namespace, access) as route,
+            Client(routes.at(access, route), timeout=_REQUEST_LIMIT) as tenant,
         ):
             yield tenant
     except TimeoutError as error:
@@ -54,8 +54,8 @@ async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> 
     Raises DeadlineError that says what was awaited."""
     progress.waiting("service account default/default")
     view = View(apis.SERVICE_ACCOUNTS, "default", fields="metadata.name=default")
-    async with watching(tenant, view) as scene:
-        await scene.until(
+    async with watching(tenant, view) as cache:
+        await cache.until(
             lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
             seconds,
             "the tenant's first service account",

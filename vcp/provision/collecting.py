@@ -109,8 +109,8 @@ async def metrics(host: Client, namespace: str, pod: str) -> bytes:
 
 async def _tenant(host: Client, spec: Spec, admin: auth.Access, folder: _Folder) -> None:
     async with (
-        routes.way_in(host, spec.namespace, admin) as way,
-        Client(routes.at(admin, way), attempts=1) as tenant,
+        routes.route_in(host, spec.namespace, admin) as route,
+        Client(routes.at(admin, route), attempts=1) as tenant,
     ):
         folder.write("tenant/events.txt", events(await tenant.list(apis.EVENTS)))
         folder.write("tenant/pods.yaml", output.encode(list(await tenant.list(apis.PODS)), "yaml"))

@@ -247,7 +247,7 @@ async def verify(host: Client, objects: Iterable[Obj]) -> None:
 async def _publication(host: Client, spec: Spec, material: pki.Material) -> Obj:
     """The Secret with the admin's kubeconfig, by the best address there is for somebody outside of vcp."""
     service = await host.get(apis.SERVICES, spec.namespace, routes.SERVICE)
-    outside = [way for way in routes.candidates(service, (), "") if way.kind == "load balancer"]
+    outside = [route for route in routes.candidates(service, (), "") if route.kind == "load balancer"]
     server = outside[0].server if outside else _internal(spec)
     (secret,) = render.publication(spec, material, server).objects
     return secret

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Scene, View, watching
+from kube.cache import Cache, View, watching
 from kube.client import Client
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
@@ -108,18 +108,18 @@ async def until_gone(
 async def _until_empty(host: Client, going: Going, seconds: float) -> None:
     """A ReplicaSet that is not collected yet replaces the API server's pod once more, so each is hurried."""
     view = View(apis.PODS, going.namespace, f"{layout.TENANT}={going.pods_of}")
-    async with watching(host, view) as scene:
+    async with watching(host, view) as cache:
         try:
             async with asyncio.timeout(seconds):
-                while pods := [pod["metadata"] for pod in scene.items(apis.PODS)]:
+                while pods := [pod["metadata"] for pod in cache.items(apis.PODS)]:
                     for meta in pods:
                         late = meta.get("deletionGracePeriodSeconds", 0) > 1
                         if late and meta["labels"].get(layout.COMPONENT) == "api":
                             with contextlib.suppress(kube.NotFoundError):
                                 await host.delete(apis.PODS, going.namespace, meta["name"], grace=1)
-                    await scene.change()
+                    await cache.change()
         except TimeoutError as error:
-            names = ", ".join(pod["metadata"]["name"] for pod in scene.items(apis.PODS))
+            names = ", ".join(pod["metadata"]["name"] for pod in cache.items(apis.PODS))
             raise DeadlineError(
                 f"the pods in {going.namespace} to go: not within {seconds:g} s; left are {names}",
                 hint=_GOES_ON,
@@ -127,16 +127,16 @@ async def _until_empty(host: Client, going: Going, seconds: float) -> None:
 
 
 async def _until_gone(host: Client, name: str, seconds: float, progress: output.Progress) -> None:
-    def look(scene: Scene) -> bool | None:
-        namespace = scene.find(apis.NAMESPACES, name)
+    def look(cache: Cache) -> bool | None:
+        namespace = cache.find(apis.NAMESPACES, name)
         progress.waiting("; ".join(blocking(namespace)) if namespace else "")
         return None if namespace else True
 
-    async with watching(host, View(apis.NAMESPACES, fields=f"metadata.name={name}")) as scene:
+    async with watching(host, View(apis.NAMESPACES, fields=f"metadata.name={name}")) as cache:
         try:
-            await scene.until(look, seconds, f"namespace {name} to go")
+            await cache.until(look, seconds, f"namespace {name} to go")
         except kube.DeadlineError as error:
-            reasons = "\n".join(f"  {text}" for text in blocking(scene.find(apis.NAMESPACES, name) or {}))
+            reasons = "\n".join(f"  {text}" for text in blocking(cache.find(apis.NAMESPACES, name) or {}))
             raise DeadlineError(
                 f"{error}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
                 hint=_GOES_ON,

@@ -5,7 +5,7 @@ from typing import Any
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Scene, View, watching
+from kube.cache import Cache, View, watching
 from kube.client import Client
 from vcp import diagnosis, inventory, output
 from vcp.errors import DeadlineError
@@ -32,17 +32,17 @@ async def until_ready(
         View(apis.EVENTS, namespace, fields="type=Warning", optional=True),
     )
 
-    def look(scene: Scene) -> bool | None:
-        if not lagging(scene, wanted):
+    def look(cache: Cache) -> bool | None:
+        if not lagging(cache, wanted):
             return True
-        progress.waiting("; ".join(why(scene)[:2]))
+        progress.waiting("; ".join(why(cache)[:2]))
         return None
 
-    async with watching(host, *views) as scene:
+    async with watching(host, *views) as cache:
         try:
-            await scene.until(look, seconds, "the control plane to be ready")
+            await cache.until(look, seconds, "the control plane to be ready")
         except kube.DeadlineError as error:
-            reasons = "\n".join(f"  {reason}" for reason in why(scene) or lagging(scene, wanted))
+            reasons = "\n".join(f"  {reason}" for reason in why(cache) or lagging(cache, wanted))
             raise DeadlineError(
                 f"{error}; it waits because\n{reasons}",
                 hint="the same command continues; `vcp status` shows more",
@@ -54,21 +54,21 @@ async def until_balanced(
 ) -> Obj:
     """The Service, once its load balancer has an address."""
 
-    def look(scene: Scene) -> Obj | None:
-        found = scene.find(apis.SERVICES, service, namespace) or {}
+    def look(cache: Cache) -> Obj | None:
+        found = cache.find(apis.SERVICES, service, namespace) or {}
         balancer = (found.get("status") or {}).get("loadBalancer") or {}
         progress.waiting("no address from the load balancer yet")
         return found if balancer.get("ingress") else None
 
-    async with watching(host, View(apis.SERVICES, namespace, fields=f"metadata.name={service}")) as scene:
-        return await scene.until(look, seconds, "an address from the load balancer")
+    async with watching(host, View(apis.SERVICES, namespace, fields=f"metadata.name={service}")) as cache:
+        return await cache.until(look, seconds, "an address from the load balancer")
 
 
-def lagging(scene: Scene, wanted: set[tuple[str, str]]) -> list[str]:
+def lagging(cache: Cache, wanted: set[tuple[str, str]]) -> list[str]:
     """The workloads that are not ready, each as `api 0/1 ready`."""
     found = {
         (obj["kind"], obj["metadata"]["name"]): rolled_out(obj)
-        for obj in [*scene.items(apis.STATEFUL_SETS), *scene.items(apis.DEPLOYMENTS)]
+        for obj in [*cache.items(apis.STATEFUL_SETS), *cache.items(apis.DEPLOYMENTS)]
     }
     return sorted(found.get(key, f"{key[1]} is not there") for key in wanted if found.get(key, "x"))
 
@@ -87,7 +87,7 @@ def rolled_out(workload: Obj) -> str:
     return f"{ready.name} {old} of the old template left" if old > 0 else ""
 
 
-def why(scene: Scene) -> list[str]:
+def why(cache: Cache) -> list[str]:
     return diagnosis.reasons(
-        scene.items(apis.PODS), scene.items(apis.PERSISTENT_VOLUME_CLAIMS), scene.items(apis.EVENTS)
+        cache.items(apis.PODS), cache.items(apis.PERSISTENT_VOLUME_CLAIMS), cache.items(apis.EVENTS)
     )
