@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from labkit.cluster import Cluster
 from labkit.lab import DEFAULT_NAME, Lab
@@ -33,37 +34,38 @@ def hack_lab(*arguments: str, name: str | None = None) -> str:
     return result.stdout
 
 
-# These look for whatever any `vcp run` has left on the host, so they follow one another.
-RUNS = ("test_run", "test_pytest_plugin", "test_rbac")
+# What shares tenants, or looks for whatever any `vcp run` has left on the host, follows one another.
+TOGETHER = {"test_run": "runs", "test_pytest_plugin": "runs", "test_rbac": "runs", "apps": "apps"}
 # Each of these tests makes tenants of its own and shares nothing.
 APART = ("test_lifecycle", "test_k3s_start")
 # What takes longest is begun first, so that the workers end together.
-LONG = (
-    "test_streams",
-    "test_services",
-    "test_isolation",
-    "test_services_apart",
-    "test_lifecycle",
-    "test_cli",
-)
+LONG = ("test_streams", "test_cli", *TOGETHER, "test_services", "test_metrics", "test_services_apart")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
+class ByTenants(LoadScopeScheduling):
+    """Gives one worker all tests that share tenants: those of a file, or what is listed above."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.split("::", 1)[0])
+        if path.stem in APART:
+            return nodeid
+        return TOGETHER.get(path.stem) or TOGETHER.get(path.parent.name) or path.stem
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByTenants:
+    """The workers of `pytest -n` take the tests by the tenants that they share, in the order of the items."""
+    config.option.loadscopereorder = False
+    return ByTenants(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes the tests of a file one after another, because they share tenants."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """Puts the long ones first."""
 
+    def turn(item: pytest.Item) -> int:
+        names = (item.path.stem, item.path.parent.name)
+        return min((LONG.index(name) for name in names if name in LONG), default=len(LONG))
 
-def _group(item: pytest.Item) -> str:
-    name = item.path.stem
-    if name in APART:
-        return item.name
-    if name in RUNS:
-        return "runs"
-    return "apps" if item.path.parent.name == "apps" else name
+    items.sort(key=turn)
 
 
 class LabUser:
@@ -120,10 +122,12 @@ class LabUser:
 
 def eventually(what: str, probe: Callable[[], Any], seconds: float = DEADLINE) -> Any:
     """Asks again until the answer is true, for states that nothing can be watched for; returns the answer."""
-    deadline = time.monotonic() + seconds
+    start = asked = time.monotonic()
     while not (answer := probe()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
+        now = time.monotonic()
+        assert now < start + seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(max(0.1, now - asked))  # asking takes no more than half of a core that others need, too
+        asked = time.monotonic()
     return answer
 
 

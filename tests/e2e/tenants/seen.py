@@ -44,6 +44,11 @@ def runs(lab: LabUser) -> set[str]:
     return {name for name in namespaces(lab) if name.startswith("vcp-run-")}
 
 
+def probes(lab: LabUser) -> set[str]:
+    """The namespaces that `vcp doctor` makes to try the host."""
+    return {name for name in namespaces(lab) if name.startswith("vcp-doctor-")}
+
+
 def traces(lab: LabUser, name: str) -> set[str]:
     """Every object on the host that names a tenant, as kind/namespace/name; Events fade by themselves."""
     plurals = lab.kubectl("api-resources", "--verbs=list", "-o", "name").split()
