@@ -25,6 +25,9 @@ class Objects:
             if kind == api and (index == "all" or key.namespace == value)
         ]
 
+    def named(self, key: Key) -> Iterable[Obj]:
+        return [obj for (_, known), obj in self._objects.items() if known == key]
+
 
 SCOPE = Scope(
     name="tenant-a",

@@ -31,7 +31,7 @@ from syncer.core.actions import (
     Try,
     Wait,
 )
-from syncer.core.kind import Item, Kind
+from syncer.core.kind import Item, Kind, Kinds
 from syncer.core.policy import Network, Sync
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
@@ -63,9 +63,15 @@ class World:
     """What both API servers hold, and a syncer's view of it."""
 
     def __init__(
-        self, scope: Scope, tenant: Iterable[Obj], host: Iterable[Obj], *, trim: bool = True
+        self,
+        scope: Scope,
+        tenant: Iterable[Obj],
+        host: Iterable[Obj],
+        *,
+        trim: bool = True,
+        kinds: Kinds | None = None,
     ) -> None:
-        self.registry = registry(scope.sync)
+        self.registry = kinds or registry(scope.sync)
         self.kinds = self.registry.by_name
         self._stores: dict[Side, Strict] = {"tenant": Strict(), "host": Strict()}
         self.scope = scope.reading(self._stores["tenant"], self._stores["host"])
@@ -91,7 +97,7 @@ class World:
         number = next(self._versions)
         metadata = {"uid": f"{side}-uid-{number}", **obj["metadata"], "resourceVersion": str(number)}
         whole = {**copy.deepcopy(obj), "metadata": metadata}
-        api = resource_of(obj)
+        api = self._api_of(obj)
         if side == "tenant" and api.namespaced:
             metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         self._objects[side, api, key_of(whole)] = whole
@@ -99,6 +105,10 @@ class World:
         if store is not None and self._is_watched(side, whole):
             store.put(copy.deepcopy(whole))
         return whole
+
+    def _api_of(self, obj: Obj) -> ApiResource:
+        declared = (kind.api for kind in self.registry if kind.api.kind == obj["kind"])
+        return next(declared, None) or resource_of(obj)
 
     def _is_watched(self, side: Side, obj: Obj) -> bool:
         """On the host only what is marked as this tenant's is seen, and what happens there."""

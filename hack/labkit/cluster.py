@@ -26,6 +26,8 @@ from labkit.steps import LabError, exclusively, run, step, wait_until
 
 DEADLINE = 90.0  # seconds, for each thing that is waited for
 
+_DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
+
 
 class Cluster:
     """One lab as a running thing: its processes, and kubectl on it."""
@@ -78,13 +80,21 @@ class Cluster:
         self.daemons.ensure(plane.controller_manager())
         self.daemons.ensure(plane.scheduler())
         for agent in agents:
-            self.daemons.ensure(agent.kubelet())
+            self._start_kubelet(agent)
             self.daemons.ensure(agent.proxy())
         if self.kubectl("get", "nodes", "-l", "type=kwok", "-o", "name"):
             self.daemons.ensure(plane.kwok())
         self.kubectl(
             "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=addons.manifests(self.lab)
         )
+
+    def _start_kubelet(self, agent: NodeAgents) -> None:
+        """Kubelets of one machine clear and open the same socket, whose path is fixed; one that opens it
+        between another's two steps makes that one exit. So each has it before the next begins."""
+        _DEVICE_PLUGINS.unlink(missing_ok=True)
+        if self.daemons.ensure(kubelet := agent.kubelet()):
+            why = self._tail(kubelet.name)
+            wait_until(f"{kubelet.name}'s device plugin socket", _DEVICE_PLUGINS.exists, DEADLINE, why=why)
 
     def _refresh_images(self, node: Node, archives: list[Path], ctr: Path) -> None:
         changed = store.missing(node.store, archives)

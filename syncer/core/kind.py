@@ -16,6 +16,8 @@ from kube.apis import ApiResource
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core import marks
 from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
+from syncer.core.declaration import Declaration
+from syncer.core.messages import Wording, worded
 from syncer.core.scope import Scope
 
 Index = Callable[[Obj, Scope], Iterable[Hashable]]
@@ -72,6 +74,20 @@ class Kind:
     """What it takes on the host."""
     also: Triggers = MappingProxyType({})
     """Objects of other kinds that concern keys of this one, by side and API."""
+    declared: Declaration = Declaration()
+    """What its objects refer to, which side owns which fields, and what is refused."""
+    on_host: str = ""
+    to_tenant: str = ""
+    """What of it is on the host, and what comes back, in a few words for `docs/concepts.md`."""
+    referrers: tuple[ApiResource, ...] = ()
+    """The kinds whose objects may refer to this one; `Kinds` fills it in."""
+
+    def __init__(self) -> None:
+        if self.declared.references:
+            own = {"references": lambda obj, _scope: self.refers(obj), **self.indexes.get("tenant", {})}
+            self.indexes = {**self.indexes, "tenant": own}
+        if self.declared.refused:
+            self.honours = (*self.honours, *self.declared.policy)
 
     @property
     def name(self) -> str:
@@ -99,27 +115,37 @@ class Kind:
         tenant object."""
         return []
 
+    def refers(self, tenant: Obj) -> Iterable[tuple[str, Key]]:
+        """(kind, tenant key) of everything that a tenant object refers to, each once. The index `references`
+        of kinds that declare any."""
+        return self.declared.referred(tenant)
+
+    def host_names(self, tenant: Obj, scope: Scope) -> Mapping[str, str]:
+        """The tenant's names, by the host's, of an object and of what it refers to."""
+        keys = [key_of(tenant), *(key for _, key in self.refers(tenant))]
+        return {scope.host_key(key).name: key.name for key in keys}
+
     def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
         """How the tenant object's own status says that it was refused; `now` as the API writes times."""
         return None
 
     def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
         """What the tenant may read of a refusal by the host: with their own names in it."""
-        host = scope.host_key(key_of(tenant))
-        return (
-            str(error)
-            .replace(host.name, key_of(tenant).name)
-            .replace(host.namespace, key_of(tenant).namespace)
-        )
+        return self.wording(tenant, scope)(str(error))
+
+    def wording(self, tenant: Obj, scope: Scope, host_uid: str = "") -> Wording:
+        """Puts the host's texts about a tenant object into the tenant's words."""
+        return Wording(tenant, scope, lambda: self.host_names(tenant, scope), host_uid)
 
 
 class Mirror(Kind):
     """Puts tenant objects on the host: marked, owned, under a name of their own."""
 
-    tenant_owned: tuple[str, ...] = ()
-    """The top-level fields that only the tenant writes; on the host they follow."""
-
-    def __init__(self) -> None:
+    def __init__(self, api: ApiResource | None = None, declared: Declaration | None = None) -> None:
+        """A kind that needs no code of its own is an instance: its API, and what it declares."""
+        self.api = api or self.api
+        self.declared = declared or self.declared
+        super().__init__()
         self.rights = self.rights or (Rule(self.api, SYNCED),)
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
@@ -130,6 +156,12 @@ class Mirror(Kind):
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         return scope.tenant.get(self.api, key), scope.host.get(self.api, scope.host_key(key))
+
+    def tenant_of(self, host_name: str, scope: Scope) -> Obj | None:
+        """The tenant object that the host object of this name stands for."""
+        host = scope.host.get(self.api, Key(scope.namespace, host_name))
+        keys = tuple(self.concerned("host", host)) if host is not None else ()
+        return scope.tenant.get(self.api, keys[0]) if keys else None
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         """The four cases."""
@@ -145,7 +177,14 @@ class Mirror(Kind):
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
         """Whether the tenant object is to be on the host at all."""
-        return True
+        return not self.declared.on_demand or self.is_referred(tenant, scope)
+
+    def is_referred(self, tenant: Obj, scope: Scope) -> bool:
+        """Whether a tenant object that is on the host refers to it, or the tenant wants it there anyway."""
+        if annotations_of(tenant).get(marks.SYNC) == "true":
+            return True
+        sought = (self.name, key_of(tenant))
+        return any(scope.tenant.indexed(api, "references", sought) for api in self.referrers)
 
     def unwanted(self, host: Obj | None, gone: Key | None = None) -> list[Action]:
         """The host object is not to be there (any more): with `gone`, because the tenant object of this key
@@ -166,24 +205,43 @@ class Mirror(Kind):
 
     def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
         """Each side gets what the other one owns."""
-        actions: list[Action] = []
+        actions = self.tenant_changes(tenant, host, scope)
         if body := self.host_changes(tenant, host, scope):
             actions.append(Patch("host", self.api, key_of(host), uid_of(host), body, type="merge"))
         return actions
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         """The whole host object as it is created. Raises Refused."""
-        host = new_host_object(self.api, tenant, scope)
-        return host | {field: tenant[field] for field in self.tenant_owned if field in tenant}
+        return new_host_object(self.api, tenant, scope) | self.declared.to_host(tenant, scope)
 
     def host_changes(self, tenant: Obj, host: Obj, scope: Scope) -> Mapping[str, Any]:
         """The merge patch that brings the tenant's fields to the host; empty when it is settled."""
         wanted = self.to_host(tenant, scope)
-        fields = self.tenant_owned
+        fields = self.declared.owned.tenant
         return patches.merge_patch(
             {field: host[field] for field in fields if field in host},
             {field: wanted[field] for field in fields if field in wanted},
         )
+
+    def tenant_changes(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+        """What brings the host's fields to the tenant: `status` by its subresource."""
+        return [
+            Patch(
+                "tenant",
+                self.api,
+                key_of(tenant),
+                uid_of(tenant),
+                {field: body},
+                "status" if field == "status" else "",
+                type="merge",
+            )
+            for field in self.declared.owned.host
+            if (body := self._tenant_change(field, tenant, host, scope))
+        ]
+
+    def _tenant_change(self, field: str, tenant: Obj, host: Obj, scope: Scope) -> Mapping[str, Any]:
+        wording = self.wording(tenant, scope, uid_of(host))
+        return patches.merge_patch(tenant.get(field) or {}, worded(host.get(field) or {}, wording))
 
 
 class Made(Kind):
@@ -228,12 +286,21 @@ class Kinds:
         watched = {(side, kind.api) for kind in kinds for side in kind.watches}
         self._triggers: dict[tuple[Side, ApiResource], list[tuple[str, Trigger]]] = {}
         for kind in kinds:
-            for source, trigger in kind.also.items():
+            for source, trigger in {**kind.also, **self._referring(kind, kinds)}.items():
                 if source not in watched:
                     raise ValueError(
                         f"{kind.name} waits for {source[0]} {source[1].plural}, which nobody watches"
                     )
                 self._triggers.setdefault(source, []).append((kind.name, trigger))
+
+    @staticmethod
+    def _referring(kind: Kind, kinds: Iterable[Kind]) -> dict[tuple[Side, ApiResource], Trigger]:
+        """Who comes to refer to an object, or ceases to, concerns it if it is on the host on demand."""
+        if not kind.declared.on_demand:
+            return {}
+        others = [other for other in kinds if kind.name in other.declared.references.values()]
+        kind.referrers = tuple(other.api for other in others)
+        return {("tenant", other.api): _referred(other, kind.name) for other in others}
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self.by_name.values())
@@ -254,6 +321,16 @@ class Kinds:
             ):
                 items += [Item(name, key) for obj in there for key in trigger.keys(obj, scope)]
         return dict.fromkeys(items)
+
+
+def _referred(referrer: Kind, name: str) -> Trigger:
+    """The keys of a kind that an object of another kind refers to."""
+
+    def keys(obj: Obj, _scope: Scope) -> Iterable[Key]:
+        return sorted(key for kind, key in referrer.refers(obj) if kind == name)
+
+    fields = referrer.declared.referring
+    return Trigger(keys, reads=lambda obj: [obj.get(field) for field in fields])
 
 
 def new_host_object(api: ApiResource, tenant: Obj, scope: Scope) -> Obj:

@@ -1,6 +1,6 @@
 """All that translation may know besides the two objects: who the tenant is, and what else is there."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -19,6 +19,10 @@ class Reader(Protocol):
         """The objects of a kind that a named index of its resource files under `value`."""
         ...
 
+    def named(self, key: Key) -> Iterable[Obj]:
+        """The objects of any kind that have this namespace and name."""
+        ...
+
 
 class Nothing:
     """A cluster without objects."""
@@ -27,6 +31,9 @@ class Nothing:
         return None
 
     def indexed(self, api: ApiResource, index: str, value: Hashable) -> Sequence[Obj]:
+        return ()
+
+    def named(self, key: Key) -> Iterable[Obj]:
         return ()
 
 

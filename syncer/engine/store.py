@@ -177,3 +177,6 @@ class Stores:
     def indexed(self, api: ApiResource, index: str, value: Hashable) -> Sequence[Obj]:
         store = self._stores.get(api)
         return store.indexed(index, value) if store else []
+
+    def named(self, key: Key) -> Iterable[Obj]:
+        return (obj for store in self._stores.values() if (obj := store.get(key)) is not None)

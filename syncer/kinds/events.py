@@ -1,7 +1,7 @@
-"""Events of host pods, told on the tenant's pods in the tenant's words.
+"""Events of host objects, told on the tenant's objects in the tenant's words.
 
-Denied by default: an Event shows in the tenant only if it is proven to be about a host pod of this tenant's
-that is there now, or was there in the tenant pod's life.
+Denied by default: an Event shows in the tenant only if it is proven to be about a host object of this
+tenant's that is there now or, for pods, was there in the tenant pod's life.
 """
 
 import re
@@ -13,9 +13,8 @@ from kube.objects import Key, Obj, key_of, uid_of
 from kube.partial import Identity
 from syncer.core import marks
 from syncer.core.actions import Action, Create, Patch, Side
-from syncer.core.kind import READ, Kind, Rule
+from syncer.core.kind import READ, Kind, Mirror, Rule
 from syncer.core.scope import Scope
-from syncer.kinds.pods import messages
 
 MIRRORED = "vcp.dev/mirrored"
 """The label of tenant Events that were made from the host's: the only ones that are watched there."""
@@ -41,13 +40,15 @@ _CONTAINER = re.compile(r"spec\.(?:containers|initContainers|ephemeralContainers
 
 
 class _About(NamedTuple):
-    """The tenant pod that a host Event is about, and the uid of its host pod."""
+    """The tenant object that a host Event is about, its kind, and the uid of its host object."""
 
+    kind: Mirror
     tenant: Obj
     host_uid: str
 
 
 class _Involved(TypedDict, total=False):
+    apiVersion: Any
     kind: Any
     namespace: Any
     name: Any
@@ -80,12 +81,19 @@ class _HostEvent(_Repeated, total=False):
 
 
 class Events(Kind):
-    """The key is that of the host Event; the tenant Event's follows from the pod."""
+    """The key is that of the host Event; the tenant Event's follows from the object that it is about."""
 
     api = apis.EVENTS
     watches = {"tenant": MIRRORED, "host": ""}
     shapes = {"tenant": _Repeated, "host": _HostEvent}
     rights = (Rule(apis.EVENTS, READ),)
+    on_host = "nothing"
+    to_tenant = "those about the tenant's objects, in the tenant's words"
+
+    def __init__(self, mirrors: Iterable[Mirror]) -> None:
+        """`mirrors` are the kinds whose host objects are told of."""
+        super().__init__()
+        self._mirrors = tuple(mirrors)
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         """Tenant Events are only looked up: one that expires there is not told a second time."""
@@ -93,13 +101,13 @@ class Events(Kind):
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         host = scope.host.get(self.api, key)
-        if host is None or (about := _about(host, scope)) is None:
+        if host is None or (about := self._about(host, scope)) is None:
             return None, host
         return scope.tenant.get(self.api, _tenant_key(host, about.tenant)), host
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         """A host Event that expired leaves the tenant's to expire by itself."""
-        if host is None or (about := _about(host, scope)) is None:
+        if host is None or (about := self._about(host, scope)) is None:
             return []
         wanted = _tenant_event(host, about, scope)
         if tenant is None:
@@ -110,22 +118,26 @@ class Events(Kind):
         )
         return [Patch("tenant", self.api, key_of(tenant), uid_of(tenant), body, type="merge")] if body else []
 
+    def _kind_of(self, involved: Obj) -> Mirror | None:
+        """Not everybody who records Events says the version."""
+        version, name = involved.get("apiVersion", ""), involved.get("kind")
+        known = (one for one in self._mirrors if one.api.kind == name)
+        return next((one for one in known if version in ("", one.api.api_version)), None)
 
-def _about(event: Obj, scope: Scope) -> _About | None:
-    involved = event.get("involvedObject") or {}
-    if involved.get("kind") != "Pod" or involved.get("namespace") != scope.namespace:
-        return None
-    name, uid = involved.get("name", ""), involved.get("uid", "")
-    tenants = scope.tenant.indexed(apis.PODS, "host_name", name)
-    if not name or not uid or len(tenants) != 1:
-        return None
-    tenant = tenants[0]
-    host = scope.host.get(apis.PODS, Key(scope.namespace, name))
-    if host is not None:
-        known = uid_of(host) == uid and marks.is_owned(host, tenant)
-    else:  # gone, or not seen yet: only its time can tell it from an earlier pod of this name
-        known = _last_time(event)[:19] >= tenant["metadata"]["creationTimestamp"][:19]
-    return _About(tenant, uid) if known and _is_shown(involved, tenant) else None
+    def _about(self, event: Obj, scope: Scope) -> _About | None:
+        involved = event.get("involvedObject") or {}
+        kind = self._kind_of(involved)
+        name, uid = involved.get("name", ""), involved.get("uid", "")
+        if kind is None or involved.get("namespace") != scope.namespace or not name or not uid:
+            return None
+        if (tenant := kind.tenant_of(name, scope)) is None:
+            return None
+        host = scope.host.get(kind.api, Key(scope.namespace, name))
+        if host is not None:
+            known = uid_of(host) == uid and marks.is_owned(host, tenant)
+        else:  # gone, or not seen yet: only its time can tell it from an earlier object of this name
+            known = _last_time(event)[:19] >= tenant["metadata"]["creationTimestamp"][:19]
+        return _About(kind, tenant, uid) if known and _is_shown(involved, tenant) else None
 
 
 def _last_time(event: Obj) -> str:
@@ -138,7 +150,7 @@ def _last_time(event: Obj) -> str:
 def _is_shown(involved: Obj, tenant: Obj) -> bool:
     """Not what happens to containers that hosts add to a pod."""
     container = _CONTAINER.fullmatch(involved.get("fieldPath", ""))
-    if container is None:
+    if container is None or involved["kind"] != apis.PODS.kind:
         return True
     spec = tenant["spec"]
     fields = ("containers", "initContainers", "ephemeralContainers")
@@ -146,25 +158,25 @@ def _is_shown(involved: Obj, tenant: Obj) -> bool:
 
 
 def _tenant_key(event: Obj, tenant: Obj) -> Key:
-    """`<tenant pod>.<suffix>`: an Event is named after its object, and the suffix makes it unique."""
-    namespace, pod = key_of(tenant)
+    """`<tenant object>.<suffix>`: an Event is named after its object, and the suffix makes it unique."""
+    namespace, own = key_of(tenant)
     suffix = event["metadata"]["name"].rpartition(".")[2]
-    return Key(namespace, f"{pod[: _NAME_LIMIT - 1 - len(suffix)].rstrip('.-')}.{suffix}")
+    return Key(namespace, f"{own[: _NAME_LIMIT - 1 - len(suffix)].rstrip('.-')}.{suffix}")
 
 
 def _tenant_event(event: Obj, about: _About, scope: Scope) -> Obj:
     namespace, name = _tenant_key(event, about.tenant)
-    pod = key_of(about.tenant)
+    key = key_of(about.tenant)
     involved = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "namespace": pod.namespace,
-        "name": pod.name,
+        "apiVersion": about.kind.api.api_version,
+        "kind": about.kind.api.kind,
+        "namespace": key.namespace,
+        "name": key.name,
         "uid": uid_of(about.tenant),
     }
     if path := event["involvedObject"].get("fieldPath"):
         involved["fieldPath"] = path
-    text = messages.to_tenant(event.get("message", ""), about.tenant, scope, about.host_uid)
+    text = about.kind.wording(about.tenant, scope, about.host_uid)(event.get("message", ""))
     return {
         "apiVersion": "v1",
         "kind": "Event",

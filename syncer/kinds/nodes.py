@@ -83,6 +83,7 @@ class RealNodes(Nodes):
     rights = (Rule(apis.NODES, READ, cluster=True),)
 
     def __init__(self, selector: str) -> None:
+        super().__init__()
         self.watches = {"tenant": "", "host": selector}
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:

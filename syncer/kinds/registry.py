@@ -17,16 +17,15 @@ from syncer.kinds.services.webhooks import Webhooks
 
 def registry(sync: Sync) -> Kinds:
     """Every kind that a tenant of this policy has."""
+    services = (Services(), EndpointSlices())
+    others = (ConfigMaps(), Secrets(), Pods())
     return Kinds(
         Namespaces(),
         Nodes() if sync.nodes.mode == "pseudo" else RealNodes(sync.nodes.selector),
-        Services(),
-        EndpointSlices(),
+        *services,
         Endpoints(),
         Webhooks(),
         ApiServices(metrics=sync.metrics),
-        ConfigMaps(),
-        Secrets(),
-        Pods(),
-        Events(),
+        *others,
+        Events((*services, *others)),
     )

@@ -1,12 +1,12 @@
-"""Secrets that pods refer to. Those with the tokens of a pod are the pod's, see syncer/kinds/pods/pods.py."""
+"""Secrets that something on the host refers to. Those with the tokens of a pod are made by that kind."""
 
 from kube import apis
 from kube.objects import Obj, annotations_of
 from syncer.core import marks
 from syncer.core.actions import Side
+from syncer.core.declaration import Declaration, Owned
 from syncer.core.kind import Mirror
 from syncer.core.scope import Scope
-from syncer.kinds.referenced import by_pods, is_referenced
 
 # Types whose only meaning is which keys they must hold. Any other becomes Opaque, for on the host it might
 # act: a service account token would be filled with a token of the host, a bootstrap token would let nodes
@@ -23,8 +23,7 @@ _PASSIVE = {
 
 class Secrets(Mirror):
     api = apis.SECRETS
-    tenant_owned = ("data", "immutable")
-    also = by_pods(apis.SECRETS.plural)
+    declared = Declaration(owned=Owned(tenant=("data", "immutable")), on_demand=True)
 
     def kept(self, side: Side, obj: Obj) -> Obj:
         """Tokens are written and never read, so none stays in memory."""
@@ -32,9 +31,6 @@ class Secrets(Mirror):
         if side == "host" and marks.RESOURCE in annotations_of(secret):
             secret.pop("data", None)
         return secret
-
-    def wanted(self, tenant: Obj, scope: Scope) -> bool:
-        return is_referenced(self.name, tenant, scope)
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         kind = tenant.get("type", "Opaque")

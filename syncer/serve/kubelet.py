@@ -13,7 +13,8 @@ import h11
 from prometheus_client import Gauge
 
 from kube.objects import uid_of
-from syncer.kinds.pods import messages, streams
+from syncer.kinds.pods import streams
+from syncer.kinds.pods.references import wording_of
 from syncer.kinds.pods.streams import StreamRequest
 from syncer.serve import https
 from syncer.serve.certificates import ServingTls
@@ -136,7 +137,7 @@ class Kubelet:
         try:
             await (tunnel if request.is_upgraded else follow)(http, head, self._host, target)
         except Refused as refused:
-            text = messages.to_tenant(refused.text, tenant, self._lookup.scope, uid_of(host))
+            text = wording_of(tenant, self._lookup.scope, uid_of(host))(refused.text)
             raise Refused(refused.status, text) from refused
 
 

@@ -44,6 +44,9 @@ class Cluster:
         function = self._resources[api].indexes[self._side][index]  # type: ignore[index]
         return [obj for obj in self._of(api) if value in function(obj, self.scope)]
 
+    def named(self, key: Key) -> Iterable[Obj]:
+        return [obj for obj in self.objects if key_of(obj) == key]
+
     def _of(self, api: ApiResource) -> list[Obj]:
         return [obj for obj in self.objects if obj["kind"] == api.kind]
 

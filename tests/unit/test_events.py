@@ -10,6 +10,7 @@ from kube.objects import Key, Obj
 from syncer.core.actions import Action, Create, Patch, Side
 from syncer.core.scope import Scope
 from syncer.kinds.events import Events
+from syncer.kinds.pods.pods import Pods
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, UID, running
 
@@ -56,7 +57,7 @@ def cluster(event: Obj, *, pods: tuple[Obj, ...] | None = None, mirrored: tuple[
 
 def plan(scope: Scope) -> list[Action]:
     """That of the whole objects, which what a store holds of them has to give, too."""
-    events = Events()
+    events = Events((Pods(),))
     tenant, host = events.find(HOST_EVENT, scope)
     actions = events.plan(HOST_EVENT, tenant, host, scope)
     assert events.plan(HOST_EVENT, kept("tenant", tenant), kept("host", host), scope) == actions
@@ -64,7 +65,7 @@ def plan(scope: Scope) -> list[Action]:
 
 
 def kept(side: Side, obj: Obj | None) -> Obj | None:
-    return None if obj is None else Events().kept(side, copy.deepcopy(obj))
+    return None if obj is None else Events((Pods(),)).kept(side, copy.deepcopy(obj))
 
 
 def told(event: Obj) -> Obj:
@@ -180,10 +181,10 @@ def test_little_is_held_of_a_tenants_event() -> None:
 
 
 def test_only_host_events_are_looked_at() -> None:
-    assert list(Events().concerned("host", host_event())) == [HOST_EVENT]
-    assert list(Events().concerned("tenant", told(host_event()))) == []
+    assert list(Events((Pods(),)).concerned("host", host_event())) == [HOST_EVENT]
+    assert list(Events((Pods(),)).concerned("tenant", told(host_event()))) == []
 
 
 def test_events_of_the_host_are_only_read() -> None:
-    (rule,) = Events().rights
+    (rule,) = Events((Pods(),)).rights
     assert (rule.api, rule.verbs, rule.cluster) == (apis.EVENTS, ("get", "list", "watch"), False)

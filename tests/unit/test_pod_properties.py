@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube.objects import Obj, key_of
-from syncer.core import marks
+from syncer.core import marks, podselectors
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
 from syncer.kinds.pods import affinity, downward, fields, metadata, references, spec, tokens
@@ -153,7 +153,7 @@ def test_names_labels_and_host_names_are_valid(tenant: Obj) -> None:
 @steady
 @given(keys=st.sets(label_keys, min_size=2, max_size=20))
 def test_namespace_label_keys_are_valid_and_differ(keys: set[str]) -> None:
-    found = {metadata.namespace_label_key(key) for key in keys}
+    found = {podselectors.namespace_label_key(key) for key in keys}
     assert len(found) == len(keys)
     assert all(re.fullmatch(rf"ns\.vcp\.dev/{LABEL_NAME}", key) for key in found)
 
@@ -230,7 +230,7 @@ def _seen(listed: list[str], selector: Obj | None, own: str, other: str) -> bool
     """Whether a term of a pod in `own` sees the pods in `other` (the API reference of PodAffinityTerm)."""
     if not listed and selector is None:
         return other == own
-    return other in listed or (selector is not None and affinity.matches(selector, NAMESPACES[other]))
+    return other in listed or (selector is not None and podselectors.matches(selector, NAMESPACES[other]))
 
 
 @settings(steady, max_examples=60)
@@ -264,6 +264,6 @@ def test_a_term_sees_the_same_pods_on_the_host(
     selectors = [(each["podAffinityTerm"] if preferred else each)["labelSelector"] for each in host]
     for other in NAMESPACES:
         labels = metadata.host_labels(pod(namespace=other, labels={"app": "db"}), where)
-        seen = [affinity.matches(each, labels) for each in selectors]
+        seen = [podselectors.matches(each, labels) for each in selectors]
         assert seen.count(True) == _seen(listed, selector, "shop", other)
-        assert not any(affinity.matches(each, labels | {marks.TENANT: "tenant-b"}) for each in selectors)
+        assert not any(podselectors.matches(each, labels | {marks.TENANT: "tenant-b"}) for each in selectors)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from kube.objects import Key, Obj
+from syncer.core import podselectors
 from syncer.core.actions import TokenRequest
 from syncer.core.policy import Pods, Sync
 from syncer.core.refusal import Refused
-from syncer.kinds.pods import affinity, dns, downward, metadata, references, spec, tokens
+from syncer.kinds.pods import dns, downward, metadata, references, spec, tokens
 from tests.pod_scope import SCOPE, WHOLE, container, pod, scope
 
 
@@ -65,10 +66,10 @@ class TestMetadata:
         ],
     )
     def test_keys_of_namespace_labels_stay_readable(self, key: str, expected: str) -> None:
-        assert metadata.namespace_label_key(key) == expected
+        assert podselectors.namespace_label_key(key) == expected
 
     def test_a_slash_is_not_mistaken_for_an_underscore(self) -> None:
-        assert metadata.namespace_label_key("a/b_c") != metadata.namespace_label_key("a_b_c")
+        assert podselectors.namespace_label_key("a/b_c") != podselectors.namespace_label_key("a_b_c")
 
     @pytest.mark.parametrize("function", [metadata.host_labels, metadata.host_annotations])
     def test_reserved_keys_are_refused_each_time(self, function: Any) -> None:
@@ -241,10 +242,10 @@ class TestScheduling:
         ],
     )
     def test_selectors_match_as_in_kubernetes(self, expression: Obj, expected: bool) -> None:
-        assert affinity.matches({"matchExpressions": [expression]}, {"a": "1"}) is expected
-        assert affinity.matches({"matchLabels": {"a": "1"}}, {"a": "1"})
-        assert not affinity.matches({"matchLabels": {"a": "2"}}, {"a": "1"})
-        assert affinity.matches({}, {})
+        assert podselectors.matches({"matchExpressions": [expression]}, {"a": "1"}) is expected
+        assert podselectors.matches({"matchLabels": {"a": "1"}}, {"a": "1"})
+        assert not podselectors.matches({"matchLabels": {"a": "2"}}, {"a": "1"})
+        assert podselectors.matches({}, {})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kube.objects import Obj
-from syncer.kinds.pods import messages
+from syncer.kinds.pods.references import wording_of
 from syncer.kinds.pods.status import status_changes, to_tenant
 from tests.unit import podcases
 from tests.unit.podcases import HOST_KEY, HOST_UID, UID, condition, container_status, running, tenant_pod
@@ -156,7 +156,7 @@ def test_12_messages_name_the_tenants_config_maps_and_secrets() -> None:
     pod = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}])
     host_name = scope.host_key(podcases.Key("default", "settings")).name
     text = f'configmap "{host_name}" not found in vcp-work; secret "{HOST_KEY.name}.tokens"'
-    told = messages.to_tenant(text, pod, scope)
+    told = wording_of(pod, scope)(text)
     assert told == 'configmap "settings" not found in default; secret "web-0-token"'
 
 
@@ -164,7 +164,7 @@ def test_12_messages_name_the_tenants_config_maps_and_secrets() -> None:
     "text", ["", "vcp-worker and my-vcp-work are other words", "0/3 nodes are available"]
 )
 def test_other_words_stay(text: str) -> None:
-    assert messages.to_tenant(text, tenant_pod(), podcases.scope()) == text
+    assert wording_of(tenant_pod(), podcases.scope())(text) == text
 
 
 def test_addresses_are_replaced_as_a_whole() -> None:

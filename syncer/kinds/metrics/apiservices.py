@@ -31,6 +31,7 @@ class ApiServices(Made):
     also = {("tenant", apis.NAMESPACES): Trigger(_with_system)}
 
     def __init__(self, *, metrics: bool = True) -> None:
+        super().__init__()
         self.rights = (Rule(apis.POD_METRICS, ("get", "list")),) if metrics else ()
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:

@@ -4,14 +4,11 @@ Each selector is narrowed to this tenant's pods, and what a term says of namespa
 the labels that name a host pod's tenant namespace and carry that namespace's labels.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from kube import apis
-from kube.objects import Labels, Obj, labels_of
-from syncer.core import marks
+from kube.objects import Obj, labels_of
+from syncer.core import marks, podselectors
+from syncer.core.podselectors import is_selective, listed, matches, requirement, selected
 from syncer.core.scope import Scope
-from syncer.kinds.pods.metadata import namespace_label_key
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -42,22 +39,8 @@ def host_affinity(affinity: Obj, tenant: Obj, scope: Scope) -> Obj:
 
 def host_spread(constraints: list[Obj], tenant: Obj, scope: Scope) -> list[Obj]:
     """Constraints count the pods of the pod's own namespace."""
-    own = _listed([tenant["metadata"]["namespace"]])
+    own = listed([tenant["metadata"]["namespace"]])
     return [_narrowed(constraint, own, tenant, scope) for constraint in constraints]
-
-
-def matches(selector: Mapping[str, Any], labels: Labels) -> bool:
-    """Whether a label selector, which is not nil, matches (apimachinery, LabelSelectorAsSelector)."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    for requirement in selector.get("matchExpressions") or ():
-        key, operator = requirement["key"], requirement["operator"]
-        held = key in labels
-        if operator in ("In", "NotIn"):
-            held = held and labels[key] in (requirement.get("values") or ())
-        if held == (operator in ("NotIn", "DoesNotExist")):
-            return False
-    return True
 
 
 def _host_terms(term: Obj, tenant: Obj, scope: Scope, *, one: bool = False) -> list[Obj]:
@@ -65,18 +48,18 @@ def _host_terms(term: Obj, tenant: Obj, scope: Scope, *, one: bool = False) -> l
     names: list[str] = term.get("namespaces") or []
     selector: Obj | None = term.get("namespaceSelector")
     if selector is None:
-        wanted = [_listed(names or [tenant["metadata"]["namespace"]])]
-    elif not _is_selective(selector):
+        wanted = [listed(names or [tenant["metadata"]["namespace"]])]
+    elif not is_selective(selector):
         wanted = [{}]
     elif not names:
-        wanted = [_selected(selector)]
+        wanted = [selected(selector)]
     elif one:
-        wanted = [_listed(sorted({*names, *_matching(selector, scope)}))]
+        wanted = [listed(sorted({*names, *_matching(selector, scope)}))]
     else:
-        selected = _selected(selector)
-        others = _requirement(marks.NAMESPACE, "NotIn", sorted(names))
-        selected["matchExpressions"] = [*selected.get("matchExpressions", ()), others]
-        wanted = [_listed(names), selected]
+        matched = selected(selector)
+        others = requirement(marks.NAMESPACE, "NotIn", sorted(names))
+        matched["matchExpressions"] = [*matched.get("matchExpressions", ()), others]
+        wanted = [listed(names), matched]
     return [_narrowed(term, namespaces, tenant, scope) for namespaces in wanted]
 
 
@@ -96,19 +79,8 @@ def _narrowed(term: Obj, namespaces: Obj, tenant: Obj, scope: Scope) -> Obj:
     selector = term.get("labelSelector")
     if selector is None:  # it matches no pod, while a selector with marks would match some
         return host
-    labels = {
-        **(selector.get("matchLabels") or {}),
-        **namespaces.get("matchLabels", {}),
-        marks.TENANT: scope.name,
-    }
-    expressions = [
-        *(selector.get("matchExpressions") or ()),
-        *_from_label_keys(term, selector, tenant),
-        *namespaces.get("matchExpressions", ()),
-    ]
-    host["labelSelector"] = {"matchLabels": labels}
-    if expressions:
-        host["labelSelector"]["matchExpressions"] = expressions
+    merged = _from_label_keys(term, selector, tenant)
+    host["labelSelector"] = podselectors.narrowed(selector, namespaces, scope, *merged)
     return host
 
 
@@ -122,33 +94,8 @@ def _from_label_keys(term: Obj, selector: Obj, tenant: Obj) -> list[Obj]:
     labels = labels_of(tenant)
     there = {(each["key"], each["operator"]) for each in selector.get("matchExpressions") or ()}
     return [
-        _requirement(key, operator, [labels[key]])
+        requirement(key, operator, [labels[key]])
         for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
         for key in term.get(field) or ()
         if key in labels and (key, operator) not in there
     ]
-
-
-def _is_selective(selector: Obj) -> bool:
-    return bool(selector.get("matchLabels") or selector.get("matchExpressions"))
-
-
-def _listed(names: list[str]) -> Obj:
-    if len(names) == 1:
-        return {"matchLabels": {marks.NAMESPACE: names[0]}}
-    return {"matchExpressions": [_requirement(marks.NAMESPACE, "In", sorted(names))]}
-
-
-def _selected(selector: Obj) -> Obj:
-    labels = (selector.get("matchLabels") or {}).items()
-    return {
-        "matchLabels": {namespace_label_key(key): value for key, value in labels},
-        "matchExpressions": [
-            {**each, "key": namespace_label_key(each["key"])}
-            for each in selector.get("matchExpressions") or ()
-        ],
-    }
-
-
-def _requirement(key: str, operator: str, values: list[str]) -> Obj:
-    return {"key": key, "operator": operator, "values": values}

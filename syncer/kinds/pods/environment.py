@@ -11,7 +11,7 @@ from kube import apis
 from kube.objects import Key, Obj
 from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
-from syncer.kinds.pods import downward, references
+from syncer.kinds.pods import downward
 
 Variables = Mapping[str, Obj]
 """Entries of a container's `env` by name."""
@@ -60,22 +60,13 @@ def service_variables(tenant: Obj, scope: Scope) -> Variables:
 
 
 def host_env(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> list[Obj]:
-    """The whole `env` of a host container: services first, so that the tenant's values may refer to them."""
-    own = [_host_variable(variable, tenant, scope) for variable in container.get("env") or ()]
+    """The whole `env` of a host container but for the names of what it refers to: services first, so that
+    the tenant's values may refer to them."""
+    own = [_host_variable(variable, tenant) for variable in container.get("env") or ()]
     hidden = _hidden(container, tenant, scope, services)
     if not hidden:
         return [*services.values(), *own]
     return [*(entry for name, entry in services.items() if name not in hidden), *own]
-
-
-def host_env_from(sources: list[Obj], tenant: Obj, scope: Scope) -> list[Obj]:
-    return [
-        {
-            field: references.renamed(value, ("name",), tenant, scope) if field in _STORED else value
-            for field, value in source.items()
-        }
-        for source in sources
-    ]
 
 
 def _hidden(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> set[str]:
@@ -101,7 +92,7 @@ def _hidden(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> s
     return hidden
 
 
-def _host_variable(variable: Obj, tenant: Obj, scope: Scope) -> Obj:
+def _host_variable(variable: Obj, tenant: Obj) -> Obj:
     source = variable.get("valueFrom")
     if not source:
         return variable
@@ -111,10 +102,6 @@ def _host_variable(variable: Obj, tenant: Obj, scope: Scope) -> Obj:
             return variable
         # The kubelet expands `$(NAME)` in literals, not in what a fieldRef yields.
         return {"name": variable["name"], "value": value.replace("$", "$$")}
-    for field, _ in references.ENV:
-        if field in source:
-            renamed = references.renamed(source[field], ("name",), tenant, scope)
-            return {**variable, "valueFrom": {field: renamed}}
     return variable
 
 

@@ -90,7 +90,7 @@ def end_tenant(tenant: Obj, scope: Scope) -> list[Action]:
 def unschedulable(tenant: Obj, message: str, now_rfc3339: str, reason: str = "HostRefused") -> Patch | None:
     """The condition that tells why there is no host pod, as a scheduler would; None if the pod says so.
 
-    `message` is in the tenant's words (`messages.to_tenant`). A pod that is bound, ended or being deleted is
+    `message` is in the tenant's words (`messages.Wording`). A pod that is bound, ended or being deleted is
     past scheduling, so it gets none.
     """
     if tenant["spec"].get("nodeName") or is_deleting(tenant) or is_finished(tenant):

@@ -13,12 +13,12 @@ import msgspec
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core import marks
+from syncer.core.podselectors import namespace_label_key
 from syncer.core.refusal import Problem, Refused
 from syncer.core.scope import Scope
 from syncer.kinds.pods import downward
 
 _DOMAIN = marks.PREFIX.rstrip("/")
-_MAX_NAME = 63  # of a label key's part after the slash
 _HASH = 10
 
 
@@ -70,21 +70,6 @@ def images(tenant: Obj) -> str:
 def _digest(*texts: str) -> str:
     digest = hashlib.sha256("\0".join(texts).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:_HASH]
-
-
-@lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
-def namespace_label_key(key: str) -> str:
-    """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
-
-    A label key has one slash, so that of `kubernetes.io/metadata.name` becomes an underscore: no DNS domain
-    holds one, so the first marks the place. Plain keys with an underscore would be ambiguous, and long ones
-    are invalid: a hash stands for the rest of those.
-    """
-    domain, slash, name = key.rpartition("/")
-    plain = f"{domain}_{name}" if slash else name
-    if len(plain) > _MAX_NAME or (not slash and "_" in plain):
-        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{_digest(key)}"
-    return marks.NAMESPACE_PREFIX + plain
 
 
 def _without_reserved(tenant: Obj, field: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Pods: run on the host as ordinary pods; the tenant sees what became of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
@@ -8,9 +8,8 @@ from syncer.core import marks
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch
 from syncer.core.kind import SYNCED, Item, Mirror, Rule, Trigger
 from syncer.core.scope import Scope
-from syncer.kinds.pods import changes, lifecycle, messages, spec, status, streams
+from syncer.kinds.pods import changes, lifecycle, references, spec, status, streams
 from syncer.kinds.pods.partial import HostPod, TenantPod
-from syncer.kinds.pods.references import references
 from syncer.kinds.pods.whereabouts import addresses, node
 
 _MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
@@ -18,10 +17,6 @@ _MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
 
 def _namespace(pod: Obj, _scope: Scope) -> Iterable[str]:
     return (pod["metadata"]["namespace"],)
-
-
-def _references(pod: Obj, _scope: Scope) -> Iterable[tuple[str, Key]]:
-    return references(pod)
 
 
 def _host_name(pod: Obj, scope: Scope) -> Iterable[str]:
@@ -53,8 +48,9 @@ class Pods(Mirror):
     pods by `node` and by `address`."""
 
     api = apis.PODS
+    declared = references.DECLARED
     indexes = {
-        "tenant": {"namespace": _namespace, "references": _references, "host_name": _host_name},
+        "tenant": {"namespace": _namespace, "host_name": _host_name},
         "host": {"node": _node, "address": _addresses},
     }
     indexed_by = {"tenant": ("spec",), "host": ("spec", "status")}
@@ -144,8 +140,16 @@ class Pods(Mirror):
     def refused(self, tenant: Obj, reason: str, message: str, now: str) -> Patch | None:
         return lifecycle.unschedulable(tenant, message, now, reason)
 
-    def told(self, error: Exception, tenant: Obj, scope: Scope) -> str:
-        return messages.to_tenant(str(error), tenant, scope)
+    def tenant_of(self, host_name: str, scope: Scope) -> Obj | None:
+        """Also while no host pod is there: Events outlive it."""
+        found = scope.tenant.indexed(self.api, "host_name", host_name)
+        return found[0] if len(found) == 1 else None
+
+    def refers(self, tenant: Obj) -> Iterable[tuple[str, Key]]:
+        return references.references(tenant)
+
+    def host_names(self, tenant: Obj, scope: Scope) -> Mapping[str, str]:
+        return references.host_names(tenant, scope)
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         return spec.host_pod(tenant, scope)
@@ -153,4 +157,4 @@ class Pods(Mirror):
 
 def _mounted(tenant: Obj) -> list[Item]:
     """The objects that have to be on the host for this pod; in one order, so that plans compare."""
-    return [Item(plural, key) for plural, key in sorted(references(tenant)) if plural in _MOUNTED]
+    return [Item(plural, key) for plural, key in sorted(references.references(tenant)) if plural in _MOUNTED]

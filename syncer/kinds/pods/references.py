@@ -1,95 +1,81 @@
-"""Which tenant objects a pod refers to by name, and their names on the host.
+"""Which tenant objects a pod refers to by name, and their names on the host."""
 
-The tables say where a reference stands; finding and rewriting both read them, so neither can know one that
-the other does not.
-"""
+from itertools import product
 
-from collections.abc import Iterator
-from typing import Any
-
-from kube.objects import Key, Obj
+from kube.objects import Key, Obj, key_of
 from syncer.core import names
+from syncer.core.declaration import Declaration
+from syncer.core.messages import Wording
 from syncer.core.scope import Scope
+from syncer.kinds.pods.tokens import secret_name
 
-ENV = (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets"))
-ENV_FROM = (("configMapRef", "configmaps"), ("secretRef", "secrets"))
-
-VOLUMES = {  # volume type -> plural, and the path to the name
-    "configMap": ("configmaps", ("name",)),
-    "secret": ("secrets", ("secretName",)),
-    "persistentVolumeClaim": ("persistentvolumeclaims", ("claimName",)),
-    "azureFile": ("secrets", ("secretName",)),
-    "csi": ("secrets", ("nodePublishSecretRef", "name")),
-    **dict.fromkeys(
-        ("cephfs", "cinder", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"),
-        ("secrets", ("secretRef", "name")),
-    ),
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_IN_CONTAINERS = {
+    "env[].valueFrom.configMapKeyRef.name": "configmaps",
+    "env[].valueFrom.secretKeyRef.name": "secrets",
+    "envFrom[].configMapRef.name": "configmaps",
+    "envFrom[].secretRef.name": "secrets",
 }
-SOURCES = (("configMap", "configmaps"), ("secret", "secrets"))
+_IN_VOLUMES = {
+    "configMap.name": "configmaps",
+    "secret.secretName": "secrets",
+    "persistentVolumeClaim.claimName": "persistentvolumeclaims",
+    "projected.sources[].configMap.name": "configmaps",
+    "projected.sources[].secret.name": "secrets",
+    "azureFile.secretName": "secrets",
+    "csi.nodePublishSecretRef.name": "secrets",
+    **{
+        f"{kind}.secretRef.name": "secrets"
+        for kind in ("cephfs", "cinder", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos")
+    },
+}
 
-Found = Iterator[tuple[str, str]]
+DECLARED = Declaration(
+    references={
+        **{
+            f"spec.{one}[].{path}": kind for one, (path, kind) in product(_CONTAINERS, _IN_CONTAINERS.items())
+        },
+        **{f"spec.volumes[].{path}": kind for path, kind in _IN_VOLUMES.items()},
+        "spec.imagePullSecrets[].name": "secrets",
+    }
+)
 
 
 def references(pod: Obj) -> frozenset[tuple[str, Key]]:
     """(plural, tenant key) of every ConfigMap, Secret and claim that a tenant pod refers to."""
-    namespace = pod["metadata"]["namespace"]
-    return frozenset((plural, Key(namespace, name)) for plural, name in _names(pod) if name)
+    namespace, name = key_of(pod)
+    claims = {
+        ("persistentvolumeclaims", Key(namespace, claim_name(name, volume["name"])))
+        for volume in pod["spec"].get("volumes") or ()
+        if "ephemeral" in volume
+    }
+    return DECLARED.referred(pod) | claims
+
+
+def translated(part: Obj, tenant: Obj, scope: Scope) -> Obj:
+    """A part of a pod's spec with the names of what it refers to as on the host."""
+    spec: Obj = DECLARED.translated({"spec": part}, tenant["metadata"]["namespace"], scope)["spec"]
+    return spec
+
+
+def host_names(pod: Obj, scope: Scope) -> dict[str, str]:
+    """The tenant's names, by the host's, of a pod and of what it refers to."""
+    key = key_of(pod)
+    name = scope.host_key(key).name
+    others = {scope.host_key(other).name: other.name for _, other in references(pod)}
+    return {name: key.name, secret_name(name): f"{key.name}-token", **others}
+
+
+def wording_of(pod: Obj, scope: Scope, host_uid: str = "") -> Wording:
+    """Puts the host's texts about a pod into its tenant's words."""
+    return Wording(pod, scope, lambda: host_names(pod, scope), host_uid)
 
 
 def host_name(name: str, tenant: Obj, scope: Scope) -> str:
-    """The host name of an object that a tenant pod refers to; an empty name refers to nothing and stays."""
-    return names.host_name(scope.name, tenant["metadata"]["namespace"], name) if name else name
-
-
-def renamed(reference: Obj, path: tuple[str, ...], tenant: Obj, scope: Scope) -> Obj:
-    """A copy of `reference` with the name at `path`, if there is one, in terms of the host."""
-    value: Any = reference.get(path[0])
-    if not value:
-        return reference
-    if len(path) == 1:
-        return {**reference, path[0]: host_name(value, tenant, scope)}
-    return {**reference, path[0]: renamed(value, path[1:], tenant, scope)}
+    """The host name of an object in the namespace of a tenant pod."""
+    return names.host_name(scope.name, tenant["metadata"]["namespace"], name)
 
 
 def claim_name(pod: str, volume: str) -> str:
     """The claim that the tenant's controller makes for an ephemeral volume (KEP-1698)."""
     return f"{pod}-{volume}"
-
-
-def _names(pod: Obj) -> Found:
-    spec = pod["spec"]
-    for field in ("containers", "initContainers", "ephemeralContainers"):
-        for container in spec.get(field) or ():
-            yield from _in_container(container)
-    for volume in spec.get("volumes") or ():
-        yield from _in_volume(volume, pod["metadata"]["name"])
-    for secret in spec.get("imagePullSecrets") or ():
-        yield "secrets", secret.get("name", "")
-
-
-def _in_container(container: Obj) -> Found:
-    for variable in container.get("env") or ():
-        if source := variable.get("valueFrom"):
-            for field, plural in ENV:
-                if field in source:
-                    yield plural, source[field].get("name", "")
-    for source in container.get("envFrom") or ():
-        for field, plural in ENV_FROM:
-            if field in source:
-                yield plural, source[field].get("name", "")
-
-
-def _in_volume(volume: Obj, pod: str) -> Found:
-    for kind, content in volume.items():
-        if kind in VOLUMES:
-            plural, path = VOLUMES[kind]
-            for field in path:
-                content = content.get(field) or {}  # noqa: PLW2901  the walk to the name
-            yield plural, content or ""
-        elif kind == "ephemeral":
-            yield "persistentvolumeclaims", claim_name(pod, volume["name"])
-        elif kind == "projected":
-            for source in content.get("sources") or ():
-                for field, plural in SOURCES:
-                    if field in source:
-                        yield plural, source[field].get("name", "")

@@ -48,7 +48,9 @@ def host_container(container: Obj, tenant: Obj, scope: Scope) -> Obj:
     path = _path(container, tenant)
     if found := refusals.container_problems(container, path, tenant, scope):
         raise Refused(*found)
-    return _host_container(container, tenant, scope, environment.service_variables(tenant, scope))
+    host = _host_container(container, tenant, scope, environment.service_variables(tenant, scope))
+    (renamed,) = references.translated({"ephemeralContainers": [host]}, tenant, scope)["ephemeralContainers"]
+    return dict(renamed)
 
 
 def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
@@ -61,12 +63,9 @@ def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
     for field in ("initContainers", "containers"):
         if field in given:
             spec[field] = [_host_container(each, tenant, scope, services) for each in given[field]]
-    if "volumes" in given:
-        spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in given["volumes"]]
-    if "imagePullSecrets" in given:
-        spec["imagePullSecrets"] = [
-            references.renamed(each, ("name",), tenant, scope) for each in given["imagePullSecrets"]
-        ]
+    spec = references.translated(spec, tenant, scope)
+    if "volumes" in spec:
+        spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in spec["volumes"]]
     spec.update(dns.host_dns(tenant, scope))
     if not given.get("hostname") and not given.get("hostnameOverride") and not given.get("hostNetwork"):
         spec["hostname"] = dns.hostname(tenant)
@@ -105,8 +104,6 @@ def _host_container(container: Obj, tenant: Obj, scope: Scope, services: environ
     host = dict(container)
     if env := environment.host_env(container, tenant, scope, services):
         host["env"] = env
-    if container.get("envFrom"):
-        host["envFrom"] = environment.host_env_from(container["envFrom"], tenant, scope)
     return host
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from kube import apis, patches
 from kube.objects import Obj, annotations_of, key_of, uid_of
 from syncer.core.actions import Patch
+from syncer.core.messages import Wording
 from syncer.core.scope import Scope
-from syncer.kinds.pods.messages import Wording
+from syncer.kinds.pods.references import wording_of
 
 FINISHED = frozenset({"Succeeded", "Failed"})
 
@@ -79,7 +80,7 @@ def status_changes(tenant: Obj, host: Obj, scope: Scope, *, settled: bool) -> di
     """The fields of `status` to merge strategically; null takes one away."""
     ours: Mapping[str, Any] = tenant.get("status") or _NONE
     theirs: Mapping[str, Any] = host.get("status") or _NONE
-    wording = Wording(tenant, scope, host["metadata"].get("uid", ""))
+    wording = wording_of(tenant, scope, host["metadata"].get("uid", ""))
     body = {} if _is_shown(ours, theirs) else _fields(tenant, host, ours, theirs, wording)
     if conditions := _conditions(tenant, host, settled, wording):
         body["conditions"] = conditions

@@ -42,19 +42,15 @@ def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
 
 
 def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
-    """A volume in terms of the host; `host_pod` is the name of the host pod."""
+    """A volume in terms of the host, of one whose references are; `host_pod` is the name of the host pod."""
     for kind, content in volume.items():
-        if kind in references.VOLUMES:
-            _, path = references.VOLUMES[kind]
-            return {**volume, kind: references.renamed(content, path, tenant, scope)}
         if kind == "ephemeral":  # the tenant's controller makes the claim, which is synced as any other
             claim = references.claim_name(tenant["metadata"]["name"], volume["name"])
             name = references.host_name(claim, tenant, scope)
             return {"name": volume["name"], "persistentVolumeClaim": {"claimName": name}}
         if kind == "projected":
             sources = [
-                _host_source(source, volume["name"], tenant, scope, host_pod)
-                for source in content.get("sources") or ()
+                _host_source(source, volume["name"], host_pod) for source in content.get("sources") or ()
             ]
             return {**volume, kind: {**content, "sources": sources}}
         if kind == "downwardAPI":
@@ -62,14 +58,11 @@ def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
     return volume
 
 
-def _host_source(source: Obj, volume: str, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
+def _host_source(source: Obj, volume: str, host_pod: str) -> Obj:
     if token := source.get("serviceAccountToken"):
         # Not optional: the kubelet starts the pod when the Secret is there.
         item = {"key": tokens.file_key(volume, token["path"]), "path": token["path"]}
         return {"secret": {"name": tokens.secret_name(host_pod), "items": [item]}}
-    for kind, _ in references.SOURCES:
-        if kind in source:
-            return {kind: references.renamed(source[kind], ("name",), tenant, scope)}
     if "downwardAPI" in source:
         return {"downwardAPI": _host_downward(source["downwardAPI"])}
     return source

@@ -13,7 +13,7 @@ from syncer.core.actions import Action, Patch, Wait
 from syncer.core.kind import Mirror
 from syncer.core.scope import Scope
 from syncer.kinds.services import admission, allocation, builtin
-from syncer.kinds.services.spec import host_service, type_of
+from syncer.kinds.services.spec import DECLARED, host_service, type_of
 
 _STORED_WITHIN = 60.0  # seconds: an API server gives up a request before
 
@@ -26,16 +26,11 @@ class Services(Mirror):
     """Index of tenant services: `namespace`."""
 
     api = apis.SERVICES
+    declared = DECLARED
     indexes = {"tenant": {"namespace": _namespace}}
     also = builtin.IN_NAMESPACES
 
-    honours = tuple(
-        f"sync.services.{field}"
-        for field in (
-            *("annotations", "external_ips", "external_names"),
-            *("load_balancer_classes", "load_balancer_ips"),
-        )
-    )
+    honours = ("sync.services.annotations", "sync.services.external_names")
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if key in builtin.KEYS:

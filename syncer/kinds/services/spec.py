@@ -4,13 +4,11 @@ Labels stay in the tenant, and annotations unless the policy lists them: control
 some on names and addresses that are not the tenant's to give away.
 """
 
-from collections.abc import Iterator
-
 from kube import apis
-from kube.objects import Key, Labels, Obj, annotations_of, key_of
+from kube.objects import Key, Labels, Obj, annotations_of
 from syncer.core import marks
+from syncer.core.declaration import Declaration, Owned, Refusal
 from syncer.core.kind import new_host_object
-from syncer.core.refusal import Problem, Refused
 from syncer.core.scope import Scope
 
 _COPIED = (
@@ -33,7 +31,18 @@ _COPIED = (
 OWNED = (*_COPIED, "ports", "selector")
 """The fields of a host Service's spec that follow the tenant's; those that are not here are the host's."""
 
-_SPEC = "sync.services"
+
+DECLARED = Declaration(
+    owned=Owned(tenant=("spec",), host=("status",)),
+    selectors=("spec.selector",),
+    refused={
+        "spec.externalIPs": Refusal(
+            "would take traffic to addresses of others from the host's nodes", "sync.services.externalIps"
+        ),
+        "spec.loadBalancerClass": Refusal("is not open to tenants", "sync.services.loadBalancerClasses"),
+        "spec.loadBalancerIP": Refusal("is the host's to choose", "sync.services.loadBalancerIps"),
+    },
+)
 
 
 def type_of(service: Obj) -> str:
@@ -45,33 +54,16 @@ def is_headless(service: Obj) -> bool:
     return bool(service["spec"].get("clusterIP") == "None")
 
 
-def problems(tenant: Obj, scope: Scope) -> Iterator[Problem]:
-    """What the policy does not allow this Service."""
-    spec, policy = tenant["spec"], scope.sync.services
-    if spec.get("externalIPs") and not policy.external_ips:
-        reason = "would take traffic to addresses of others from the host's nodes"
-        yield Problem("spec.externalIPs", reason, f"{_SPEC}.externalIps")
-    wanted = spec.get("loadBalancerClass")
-    if wanted and wanted not in policy.load_balancer_classes:
-        yield Problem(
-            "spec.loadBalancerClass", f"{wanted} is not open to tenants", f"{_SPEC}.loadBalancerClasses"
-        )
-    if spec.get("loadBalancerIP") and not policy.load_balancer_ips:
-        yield Problem("spec.loadBalancerIP", "is the host's to choose", f"{_SPEC}.loadBalancerIps")
-
-
 def host_spec(tenant: Obj, scope: Scope) -> Obj:
     """The spec without what hosts allot: no ClusterIP (but `None`), no node ports. Raises Refused."""
-    if found := tuple(problems(tenant, scope)):
-        raise Refused(*found)
-    theirs = tenant["spec"]
+    theirs = DECLARED.to_host(tenant, scope)["spec"]
     spec = {field: theirs[field] for field in _COPIED if field in theirs}
     if ports := theirs.get("ports"):
         spec["ports"] = [
             {field: value for field, value in port.items() if field != "nodePort"} for port in ports
         ]
     if selector := theirs.get("selector"):
-        spec["selector"] = {**selector, **marks.labels(scope.name, key_of(tenant))}
+        spec["selector"] = selector
     if is_headless(tenant):
         spec |= {field: theirs[field] for field in ("clusterIP", "clusterIPs") if field in theirs}
     return spec

@@ -1,0 +1,101 @@
+"""Label selectors over pods, where all namespaces of all tenants are one namespace of the host.
+
+A tenant's selector is narrowed to this tenant's pods. What it says of namespaces becomes requirements on the
+labels that name a host pod's tenant namespace and carry that namespace's labels.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from kube.objects import Key, Labels, Obj
+from syncer.core import marks
+from syncer.core.scope import Scope
+
+_MAX_NAME = 63  # of a label key's part after the slash
+_HASH = 10
+
+
+def of_namespace(selector: Any, namespace: str, scope: Scope) -> Any:
+    """A selector over the pods of one tenant namespace, in either form: a LabelSelector, or plain labels as
+    Services have. An empty one counts as a LabelSelector and selects all pods of the namespace."""
+    if not isinstance(selector, dict):
+        return selector
+    if selector and all(isinstance(value, str) for value in selector.values()):
+        return {**selector, **marks.labels(scope.name, Key(namespace, ""))}
+    return narrowed(selector, listed([namespace]), scope)
+
+
+def narrowed(selector: Obj, namespaces: Obj, scope: Scope, *requirements: Obj) -> Obj:
+    """A LabelSelector, which is not nil, within `namespaces` (`listed`, `selected` or {}) of this tenant."""
+    labels = {
+        **(selector.get("matchLabels") or {}),
+        **namespaces.get("matchLabels", {}),
+        marks.TENANT: scope.name,
+    }
+    expressions = [
+        *(selector.get("matchExpressions") or ()),
+        *requirements,
+        *namespaces.get("matchExpressions", ()),
+    ]
+    return {"matchLabels": labels, **({"matchExpressions": expressions} if expressions else {})}
+
+
+def listed(names: list[str]) -> Obj:
+    """The pods of these tenant namespaces."""
+    if len(names) == 1:
+        return {"matchLabels": {marks.NAMESPACE: names[0]}}
+    return {"matchExpressions": [requirement(marks.NAMESPACE, "In", sorted(names))]}
+
+
+def selected(selector: Obj) -> Obj:
+    """The pods of the tenant namespaces that a LabelSelector over namespaces matches."""
+    labels = (selector.get("matchLabels") or {}).items()
+    return {
+        "matchLabels": {namespace_label_key(key): value for key, value in labels},
+        "matchExpressions": [
+            {**each, "key": namespace_label_key(each["key"])}
+            for each in selector.get("matchExpressions") or ()
+        ],
+    }
+
+
+def requirement(key: str, operator: str, values: list[str]) -> Obj:
+    return {"key": key, "operator": operator, "values": values}
+
+
+def is_selective(selector: Obj) -> bool:
+    """Whether a LabelSelector leaves anything out; an empty one matches all."""
+    return bool(selector.get("matchLabels") or selector.get("matchExpressions"))
+
+
+def matches(selector: Mapping[str, Any], labels: Labels) -> bool:
+    """Whether a label selector, which is not nil, matches (apimachinery, LabelSelectorAsSelector)."""
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    for one in selector.get("matchExpressions") or ():
+        key, operator = one["key"], one["operator"]
+        held = key in labels
+        if operator in ("In", "NotIn"):
+            held = held and labels[key] in (one.get("values") or ())
+        if held == (operator in ("NotIn", "DoesNotExist")):
+            return False
+    return True
+
+
+@lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
+def namespace_label_key(key: str) -> str:
+    """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
+
+    A label key has one slash, so that of `kubernetes.io/metadata.name` becomes an underscore: no DNS domain
+    holds one, so the first marks the place. Plain keys with an underscore would be ambiguous, and long ones
+    are invalid: a hash stands for the rest of those.
+    """
+    domain, slash, name = key.rpartition("/")
+    plain = f"{domain}_{name}" if slash else name
+    if len(plain) > _MAX_NAME or (not slash and "_" in plain):
+        digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:_HASH]
+        plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{digest}"
+    return marks.NAMESPACE_PREFIX + plain
