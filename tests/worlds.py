@@ -243,18 +243,18 @@ def cases() -> list[Case]:
     return [
         *(_of_pod(path) for path in sorted(GOLDEN.glob("pods/*/tenant.yaml"))),
         *(_of_service(path) for path in sorted(GOLDEN.glob("services/*/tenant.yaml"))),
-        *(_of_kind(path) for path in sorted(GOLDEN.glob("kinds/*/*/world.yaml"))),
+        *(_of_kind(path) for path in sorted(GOLDEN.glob("kinds/*/*.yaml"))),
     ]
 
 
 def _of_kind(path: Path) -> Case:
-    content = yaml.safe_load(path.read_text())
+    content = next(yaml.safe_load_all(path.read_text()))
     fields = content.get("scope", {})
     sync = msgspec.convert(content.get("sync", {}), Sync)
     network = {"network": msgspec.convert(fields.pop("network"), Network)} if "network" in fields else {}
     scope = replace(SCOPE, sync=sync, **network, **fields)
     tenant, host = (tuple(content.get(side, ())) for side in SIDES)
-    return Case(path.parent.parent.name, path.parent.name, scope, tenant, host)
+    return Case(path.parent.name, path.stem, scope, tenant, host)
 
 
 def _of_pod(path: Path) -> Case:

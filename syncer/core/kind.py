@@ -15,7 +15,7 @@ from kube import patches
 from kube.apis import ApiResource
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core import marks
-from syncer.core.actions import Absent, Action, Create, Delete, Patch, Side
+from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Side
 from syncer.core.declaration import Declaration
 from syncer.core.messages import Wording, worded
 from syncer.core.scope import Scope
@@ -81,6 +81,8 @@ class Kind:
     """What of it is on the host, and what comes back, in a few words for `docs/concepts.md`."""
     referrers: tuple[ApiResource, ...] = ()
     """The kinds whose objects may refer to this one; `Kinds` fills it in."""
+    ensures: tuple[str, ...] = ()
+    """The kinds on demand, by name, that objects of this one may refer to; `Kinds` fills it in."""
 
     def __init__(self) -> None:
         if self.declared.references:
@@ -119,6 +121,11 @@ class Kind:
         """(kind, tenant key) of everything that a tenant object refers to, each once. The index `references`
         of kinds that declare any."""
         return self.declared.referred(tenant)
+
+    def needed(self, tenant: Obj) -> list[Action]:
+        """Brings what a tenant object refers to onto the host, where it is on demand; in one order, so that
+        plans compare."""
+        return [Ensure(kind, key) for kind, key in sorted(self.refers(tenant)) if kind in self.ensures]
 
     def host_names(self, tenant: Obj, scope: Scope) -> Mapping[str, str]:
         """The tenant's names, by the host's, of an object and of what it refers to."""
@@ -201,7 +208,8 @@ class Mirror(Kind):
 
     def absent(self, tenant: Obj, scope: Scope) -> list[Action]:
         """There is a tenant object and no host object."""
-        return [Create("host", self.api, self.to_host(tenant, scope))]
+        create = Create("host", self.api, self.to_host(tenant, scope))
+        return [*self.needed(tenant), create]
 
     def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
         """Each side gets what the other one owns."""
@@ -300,6 +308,8 @@ class Kinds:
             return {}
         others = [other for other in kinds if kind.name in other.declared.references.values()]
         kind.referrers = tuple(other.api for other in others)
+        for other in others:
+            other.ensures = (*other.ensures, kind.name)
         return {("tenant", other.api): _referred(other, kind.name) for other in others}
 
     def __iter__(self) -> Iterator[Kind]:

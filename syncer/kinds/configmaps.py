@@ -7,4 +7,5 @@ from syncer.core.kind import Mirror
 
 class ConfigMaps(Mirror):
     api = apis.CONFIG_MAPS
+    on_host = 'only while a pod refers to it, or it has the annotation `vcp.dev/sync: "true"`'
     declared = Declaration(owned=Owned(tenant=("data", "binaryData", "immutable")), on_demand=True)

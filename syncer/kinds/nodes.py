@@ -55,6 +55,8 @@ class Nodes(Made):
     Index of tenant nodes: `ours`, those that we made, under the empty string."""
 
     api = apis.NODES
+    on_host = "nothing"
+    to_tenant = "made by the syncer, see below"
     indexes = {"tenant": {"ours": _ours}}
     honours = ("sync.nodes.mode", "sync.nodes.selector")
     also = {("host", apis.PODS): Trigger(_running, reads=whereabouts)}

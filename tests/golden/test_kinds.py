@@ -1,7 +1,8 @@
-"""Each folder of kinds/KIND/ is a case: world.yaml goes in, and the plan of every key comes out as plan.yaml.
+"""Each file kinds/KIND/CASE.yaml is a case of two documents: a world goes in, and the plan of every key
+comes out.
 
-`world.yaml` holds the objects of both sides as `tenant` and `host`, the policy as `sync`, and further fields
-of the `scope`. `UPDATE_GOLDEN=1 pytest tests/golden` writes what comes out, for a reviewer to read.
+The world holds the objects of both sides as `tenant` and `host`, the policy as `sync`, and further fields of
+the `scope`. `UPDATE_GOLDEN=1 pytest tests/golden` writes what comes out, for a reviewer to read.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from tests.golden.test_manifests import expect
 from tests.golden.test_pods import _Readable
 from tests.worlds import GOLDEN, Case, cases
 
-CASES = [case for case in cases() if (GOLDEN / "kinds" / case.kind / case.name).is_dir()]
+CASES = [case for case in cases() if (GOLDEN / "kinds" / case.kind / f"{case.name}.yaml").exists()]
 
 
 def readable(value: Any) -> Any:
@@ -41,4 +42,6 @@ def test_what_is_done_about_every_key(case: Case) -> None:
         except Refused as refused:
             outcome[f"{item.resource} {item.key}"] = {"refused": [str(one) for one in refused.problems]}
     text = yaml.dump(outcome, Dumper=_Readable, sort_keys=False, width=1000, allow_unicode=True)
-    expect(GOLDEN / "kinds" / case.kind / case.name / "plan.yaml", text)
+    path = GOLDEN / "kinds" / case.kind / f"{case.name}.yaml"
+    world_text, separator, _ = path.read_text().partition("\n---\n")
+    expect(path, f"{world_text}{separator or chr(10) + '---' + chr(10)}{text}")

@@ -10,7 +10,7 @@ import yaml
 from kube.apis import ApiResource
 from kube.objects import Key, Obj
 from syncer.core import podselectors
-from syncer.core.actions import Create, Patch
+from syncer.core.actions import Create, Ensure, Patch
 from syncer.core.declaration import Declaration
 from syncer.core.kind import Item, Kinds, Mirror
 from syncer.core.policy import Services as ServicePolicy
@@ -65,7 +65,8 @@ def changed(**spec: Any) -> Obj:
 
 
 def created(in_world: World) -> Obj:
-    (action,) = in_world.plan(Item("gates", Key("shop", "front")))
+    *needed, action = in_world.plan(Item("gates", Key("shop", "front")))
+    assert all(isinstance(one, Ensure) for one in needed)
     assert isinstance(action, Create)
     return dict(action.obj)
 

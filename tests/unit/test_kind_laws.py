@@ -74,6 +74,11 @@ def written(world: World, side: str) -> Iterator[tuple[Item, Any, Any]]:
 
 
 @every_kind
+def test_a_kind_says_for_the_page_what_of_it_is_on_the_host(kind: str) -> None:
+    assert KINDS[kind].on_host
+
+
+@every_kind
 def test_a_kind_has_a_case(kind: str) -> None:
     assert any(case.kind == kind for case in CASES), f"no case below tests/golden for {kind}"
 

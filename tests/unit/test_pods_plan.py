@@ -37,7 +37,7 @@ NEW_UID = "33333333-3333-3333-3333-333333333333"
 
 
 def plan(tenant: Obj | None, host: Obj | None, scope: Scope | None = None) -> list[Action]:
-    return Pods().plan(KEY, tenant, host, scope or podcases.scope())
+    return KINDS.by_name["pods"].plan(KEY, tenant, host, scope or podcases.scope())
 
 
 def end_tenant(grace: int = 0) -> Delete:

@@ -26,6 +26,8 @@ class ApiServices(Made):
     With `metrics`, what is told to the tenant is read on the host; without, a registered one goes."""
 
     api = apis.API_SERVICES
+    on_host = "nothing"
+    to_tenant = "`metrics.k8s.io`, made by the syncer"
     watches = {"tenant": f"!{_BUILT_IN}"}
     honours = ("sync.metrics",)
     also = {("tenant", apis.NAMESPACES): Trigger(_with_system)}

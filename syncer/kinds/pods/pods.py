@@ -5,14 +5,12 @@ from collections.abc import Iterable, Mapping
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core import marks
-from syncer.core.actions import Action, Create, Delete, Ensure, Patch
-from syncer.core.kind import SYNCED, Item, Mirror, Rule, Trigger
+from syncer.core.actions import Action, Create, Delete, Patch
+from syncer.core.kind import SYNCED, Mirror, Rule, Trigger
 from syncer.core.scope import Scope
 from syncer.kinds.pods import changes, lifecycle, references, spec, status, streams
 from syncer.kinds.pods.partial import HostPod, TenantPod
 from syncer.kinds.pods.whereabouts import addresses, node
-
-_MOUNTED = (apis.CONFIG_MAPS.plural, apis.SECRETS.plural)
 
 
 def _namespace(pod: Obj, _scope: Scope) -> Iterable[str]:
@@ -48,6 +46,8 @@ class Pods(Mirror):
     pods by `node` and by `address`."""
 
     api = apis.PODS
+    on_host = "a pod, made from an allow-list of fields"
+    to_tenant = "status, node, deletion by the host"
     declared = references.DECLARED
     indexes = {
         "tenant": {"namespace": _namespace, "host_name": _host_name},
@@ -105,9 +105,8 @@ class Pods(Mirror):
         if tenant["spec"].get("schedulingGates"):
             return []
         body = self.to_host(tenant, scope)
-        mounted = [Ensure(*item) for item in _mounted(tenant)]
         tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
-        return [*tokens, *mounted, Create("host", self.api, body)]
+        return [*tokens, *self.needed(tenant), Create("host", self.api, body)]
 
     def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
         """What may fail for a reason of the tenant's (a change that the host refuses) comes after what may
@@ -153,8 +152,3 @@ class Pods(Mirror):
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         return spec.host_pod(tenant, scope)
-
-
-def _mounted(tenant: Obj) -> list[Item]:
-    """The objects that have to be on the host for this pod; in one order, so that plans compare."""
-    return [Item(plural, key) for plural, key in sorted(references.references(tenant)) if plural in _MOUNTED]

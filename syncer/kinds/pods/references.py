@@ -37,6 +37,7 @@ DECLARED = Declaration(
         },
         **{f"spec.volumes[].{path}": kind for path, kind in _IN_VOLUMES.items()},
         "spec.imagePullSecrets[].name": "secrets",
+        "spec.serviceAccountName": "serviceaccounts",
     }
 )
 

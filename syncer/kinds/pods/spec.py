@@ -56,14 +56,14 @@ def host_container(container: Obj, tenant: Obj, scope: Scope) -> Obj:
 def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
     given = tenant["spec"]
     spec: dict[str, Any] = {field: value for field, value in given.items() if field not in _DROPPED}
-    spec["serviceAccountName"] = SERVICE_ACCOUNT
-    spec["automountServiceAccountToken"] = False
-    spec["enableServiceLinks"] = False
     services = environment.service_variables(tenant, scope)
     for field in ("initContainers", "containers"):
         if field in given:
             spec[field] = [_host_container(each, tenant, scope, services) for each in given[field]]
     spec = references.translated(spec, tenant, scope)
+    spec["serviceAccountName"] = SERVICE_ACCOUNT
+    spec["automountServiceAccountToken"] = False
+    spec["enableServiceLinks"] = False
     if "volumes" in spec:
         spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in spec["volumes"]]
     spec.update(dns.host_dns(tenant, scope))

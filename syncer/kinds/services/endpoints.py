@@ -19,6 +19,8 @@ _BY_OTHERS = "endpoints.kubernetes.io/managed-by!=endpoint-controller"
 
 class Endpoints(Kind):
     api = apis.ENDPOINTS
+    on_host = "nothing"
+    to_tenant = "those of the Services that every tenant has, made by the syncer"
     watches = {"tenant": _BY_OTHERS}
     also = builtin.IN_NAMESPACES
 

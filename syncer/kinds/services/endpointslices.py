@@ -42,6 +42,7 @@ class EndpointSlices(Mirror):
     """Indexes of tenant slices: by the key of their `service`, and by `address`."""
 
     api = apis.ENDPOINT_SLICES
+    on_host = "only those of Services without selector"
     watches = {"tenant": f"{builtin.MANAGED_BY}!={_COMPUTED}", "host": marks.selector("{tenant}")}
     indexes = {"tenant": {"service": _service, "address": _addresses}}
     honours = ("network",)

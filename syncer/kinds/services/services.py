@@ -26,6 +26,8 @@ class Services(Mirror):
     """Index of tenant services: `namespace`."""
 
     api = apis.SERVICES
+    on_host = "a Service with a selector of this tenant's pods"
+    to_tenant = "ClusterIP, node ports, load balancer"
     declared = DECLARED
     indexes = {"tenant": {"namespace": _namespace}}
     also = builtin.IN_NAMESPACES

@@ -23,6 +23,8 @@ class Webhooks(Made):
     """Only the one configuration is ever looked at."""
 
     api = apis.MUTATING_WEBHOOKS
+    on_host = "nothing"
+    to_tenant = "one, made by the syncer: it brings the host's addresses to Services"
     also = {("tenant", apis.NAMESPACES): Trigger(_with_default)}
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
