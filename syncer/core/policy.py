@@ -83,6 +83,17 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = True
 
 
+def everything() -> Sync:
+    """A policy that has every kind: those with a key `enabled` of their own, too."""
+    parts = {name: getattr(Sync(), name) for name in Sync.__struct_fields__}
+    enabled = {
+        name: msgspec.structs.replace(part, enabled=True)
+        for name, part in parts.items()
+        if hasattr(part, "enabled")
+    }
+    return msgspec.structs.replace(Sync(), **enabled)
+
+
 class Network(msgspec.Struct, frozen=True):
     """The CIDRs outside of the host cluster that traffic may go to: `allow` without `deny`. Empty: none."""
 
