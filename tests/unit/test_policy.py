@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from syncer import app, settings
+from syncer.core.policy import Sync
 from syncer.core.scope import Scope
 from vcp.render import syncer
 from vcp.spec import load
@@ -18,28 +19,25 @@ PROCESS = {
     *("server", "pki", "log_level", "log_format", "workers"),
     *("probe_port", "kubelet_port", "webhook_port", "metrics_port"),
 }
-# Every key of `spec.sync` with a value that is not its default.
-SYNC: dict[str, Any] = {
-    "pods": {
-        "volumes": ["nfs"],
-        "priorityClasses": {"high": "middle"},
-        "runtimeClasses": {"gvisor": "gvisor"},
-        "schedulers": ["bin-packer"],
-        "nodeNames": True,
-        "nodeSelector": {"pool": "a"},
-        "tolerations": [{"key": "pool", "operator": "Exists"}],
-        "annotationsToTenant": ["example.com/address"],
-    },
-    "nodes": {"mode": "real", "selector": "pool=a"},
-    "services": {
-        "annotations": ["example.com/class"],
-        "externalIps": True,
-        "externalNames": True,
-        "loadBalancerClasses": ["own"],
-        "loadBalancerIps": True,
-    },
-    "metrics": False,
+# Where not every value of a key's type will do.
+CHOSEN: dict[str, Any] = {
+    "volumes": ["nfs"],
+    "tolerations": [{"key": "pool", "operator": "Exists"}],
+    "mode": "real",
+    "selector": "pool=a",
 }
+
+
+def other(value: Any, key: str = "") -> Any:
+    """A value that is not the default, of every key of a struct."""
+    if isinstance(value, msgspec.Struct):
+        keys = msgspec.structs.fields(value)
+        return {f.encode_name: other(getattr(value, f.name), f.encode_name) for f in keys}
+    by_type: dict[type, Any] = {bool: not value, tuple: ["example.com/a"], dict: {"high": "middle"}}
+    return CHOSEN.get(key, by_type.get(type(value)))
+
+
+SYNC: dict[str, Any] = other(Sync())
 TEXT = {
     "name": "a",
     "podSecurity": "restricted",
