@@ -68,12 +68,28 @@ class Services(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = False
 
 
+class ServiceAccounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Whether the host's pods run as the tenant's accounts, for the workload identity of clouds."""
+
+    enabled: Annotated[
+        bool, Meta(description="Put the accounts that pods run as on the host; without rights there.")
+    ] = False
+    annotations: Annotated[
+        tuple[str, ...],
+        Meta(description="Annotations that reach the host, such as `eks.amazonaws.com/role-arn`."),
+    ] = ()
+    tokens: Annotated[
+        bool, Meta(description="Let the host mount its own tokens of these accounts into pods.")
+    ] = False
+
+
 class Sync(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What of the tenant gets to the host, and what of the host the tenant sees."""
 
     pods: Pods = Pods()
     nodes: Nodes = Nodes()
     services: Services = Services()
+    service_accounts: ServiceAccounts = ServiceAccounts()
     metrics: Annotated[
         bool,
         Meta(

@@ -9,6 +9,7 @@ from syncer.kinds.namespaces import Namespaces
 from syncer.kinds.nodes import Nodes, RealNodes
 from syncer.kinds.pods.pods import Pods
 from syncer.kinds.secrets import Secrets
+from syncer.kinds.serviceaccounts import ServiceAccounts
 from syncer.kinds.services.endpoints import Endpoints
 from syncer.kinds.services.endpointslices import EndpointSlices
 from syncer.kinds.services.services import Services
@@ -18,7 +19,8 @@ from syncer.kinds.services.webhooks import Webhooks
 def registry(sync: Sync) -> Kinds:
     """Every kind that a tenant of this policy has."""
     services = (Services(), EndpointSlices())
-    others = (ConfigMaps(), Secrets(), Pods())
+    accounts = (ServiceAccounts(),) if sync.service_accounts.enabled else ()
+    others = (ConfigMaps(), Secrets(), *accounts, Pods())
     return Kinds(
         Namespaces(),
         Nodes() if sync.nodes.mode == "pseudo" else RealNodes(sync.nodes.selector),

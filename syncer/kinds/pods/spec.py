@@ -61,8 +61,10 @@ def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
         if field in given:
             spec[field] = [_host_container(each, tenant, scope, services) for each in given[field]]
     spec = references.translated(spec, tenant, scope)
-    spec["serviceAccountName"] = SERVICE_ACCOUNT
-    spec["automountServiceAccountToken"] = False
+    accounts = scope.sync.service_accounts
+    if not accounts.enabled or not spec.get("serviceAccountName"):
+        spec["serviceAccountName"] = SERVICE_ACCOUNT
+    spec["automountServiceAccountToken"] = accounts.enabled and accounts.tokens
     spec["enableServiceLinks"] = False
     if "volumes" in spec:
         spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in spec["volumes"]]
