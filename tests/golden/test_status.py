@@ -69,7 +69,7 @@ def test_the_status_is_settled_after_one_write(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_12_nothing_in_the_status_names_the_host_objects(case: Path) -> None:
+def test_nothing_in_the_status_names_the_host_objects(case: Path) -> None:
     tenant, host = pods(case)
     text = str(shown(tenant, host))
     for name in (podcases.HOST_KEY.name, podcases.HOST_UID, "vcp-work"):

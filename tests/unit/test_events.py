@@ -75,7 +75,7 @@ def told(event: Obj) -> Obj:
     return create.obj
 
 
-def test_12_an_event_is_told_on_the_tenant_pod_in_its_words() -> None:
+def test_an_event_is_told_on_the_tenant_pod_in_its_words() -> None:
     assert told(host_event()) == {
         "apiVersion": "v1",
         "kind": "Event",
@@ -149,7 +149,7 @@ def test_a_long_message_is_cut_to_what_the_api_takes() -> None:
         ),
     ],
 )
-def test_12_events_about_anything_else_never_show(event: Obj) -> None:
+def test_events_about_anything_else_never_show(event: Obj) -> None:
     assert plan(cluster(event)) == []
 
 

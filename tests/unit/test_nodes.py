@@ -86,7 +86,7 @@ def test_the_address_follows_when_a_pod_tells_it_and_stays_when_none_does() -> N
     assert plan(Nodes(), podcases.scope(tenant=[there(pseudo())], host=[untold])) == []
 
 
-def test_13_the_taint_that_admission_adds_is_taken_away() -> None:
+def test_the_taint_that_admission_adds_is_taken_away() -> None:
     node = there(pseudo())
     node["spec"]["taints"] = [NOT_READY]
     (patch,) = plan(Nodes(), podcases.scope(tenant=[node], host=[running()[1]]))

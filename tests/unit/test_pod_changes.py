@@ -59,7 +59,7 @@ def test_removed_keys_go_and_keys_added_by_the_host_stay() -> None:
     assert "cni.example/ip" not in patch["annotations"]
 
 
-def test_5_what_the_host_changed_of_ours_is_repaired_without_an_old_copy() -> None:
+def test_what_the_host_changed_of_ours_is_repaired_without_an_old_copy() -> None:
     tenant, host = running()
     host["metadata"]["labels"]["app"] = "other"
     assert body(tenant, host) == {"metadata": {"labels": {"app": "web"}}}
@@ -83,7 +83,7 @@ def test_labels_of_the_namespace_follow_also_when_they_go() -> None:
 # -- Spec
 
 
-def test_11_an_image_is_patched_by_name() -> None:
+def test_an_image_is_patched_by_name() -> None:
     tenant, host = running()
     host["spec"]["containers"].insert(0, {"name": "proxy", "image": "mesh/proxy:2"})
     tenant["spec"]["containers"][0]["image"] = "example.org/app:2"
@@ -108,21 +108,21 @@ def test_an_image_that_the_host_rewrote_stays_until_the_tenant_changes_it() -> N
     assert changes(tenant, host) == []
 
 
-def test_10_tolerations_are_added_to_the_hosts_own() -> None:
+def test_tolerations_are_added_to_the_hosts_own() -> None:
     tenant, host = running()
     host["spec"]["tolerations"] = [UNREACHABLE]
     tenant["spec"]["tolerations"] = [FOREVER]
     assert body(tenant, host) == {"spec": {"tolerations": [UNREACHABLE, FOREVER]}}
 
 
-def test_10_tolerations_that_the_host_added_are_no_drift() -> None:
+def test_tolerations_that_the_host_added_are_no_drift() -> None:
     tenant, host = running()
     tenant["spec"]["tolerations"] = [FOREVER]
     host["spec"]["tolerations"] = [UNREACHABLE, FOREVER]
     assert changes(tenant, host) == []
 
 
-def test_10_the_seconds_of_a_toleration_may_change() -> None:
+def test_the_seconds_of_a_toleration_may_change() -> None:
     tenant, host = running()
     tenant["spec"]["tolerations"] = [UNREACHABLE | {"tolerationSeconds": 10}]
     host["spec"]["tolerations"] = [UNREACHABLE | {"tolerationSeconds": 300}, FOREVER]
@@ -150,7 +150,7 @@ def test_the_one_change_of_the_termination_grace_period() -> None:
     assert body(tenant, host) == {"spec": {"terminationGracePeriodSeconds": 1}}
 
 
-def test_23_defaults_of_the_host_are_no_drift() -> None:
+def test_defaults_of_the_host_are_no_drift() -> None:
     tenant, host = running()
     tenant["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "100m"}}
     host["spec"]["containers"][0]["resources"] = {
@@ -229,7 +229,7 @@ def gated() -> Pair:
     return tenant, host
 
 
-def test_2_conditions_of_readiness_gates_go_to_the_host_one_by_one() -> None:
+def test_conditions_of_readiness_gates_go_to_the_host_one_by_one() -> None:
     tenant, host = gated()
     tenant["status"]["conditions"].append(condition("example.org/ready", observedGeneration=4))
     (change,) = body(tenant, host, "status")["status"]["conditions"]
@@ -239,7 +239,7 @@ def test_2_conditions_of_readiness_gates_go_to_the_host_one_by_one() -> None:
     assert changes(tenant, host) == []
 
 
-def test_2_a_gate_condition_that_the_tenant_took_back_goes() -> None:
+def test_a_gate_condition_that_the_tenant_took_back_goes() -> None:
     tenant, host = gated()
     host["status"]["conditions"].append(condition("example.org/ready"))
     deleted = [{"type": "example.org/ready", "$patch": "delete"}]

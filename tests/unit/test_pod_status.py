@@ -20,13 +20,13 @@ def test_a_settled_status_is_not_written() -> None:
     assert to_tenant(*running(), podcases.scope(), settled=True) is None
 
 
-def test_1_qos_class_is_never_copied() -> None:
+def test_qos_class_is_never_copied() -> None:
     tenant, host = running()
     host["status"]["qosClass"] = "Guaranteed"
     assert changes(tenant, host) == {}
 
 
-def test_1_the_observed_generation_counts_in_tenant_terms() -> None:
+def test_the_observed_generation_counts_in_tenant_terms() -> None:
     tenant, host = running()
     tenant["metadata"]["generation"], tenant["status"]["observedGeneration"] = 7, 6
     host["metadata"]["generation"], host["status"]["observedGeneration"] = 3, 3
@@ -35,7 +35,7 @@ def test_1_the_observed_generation_counts_in_tenant_terms() -> None:
     assert changes(tenant, host) == {}
 
 
-def test_1_the_observed_generation_waits_for_the_host() -> None:
+def test_the_observed_generation_waits_for_the_host() -> None:
     tenant, host = running()
     tenant["metadata"]["generation"], tenant["status"]["observedGeneration"] = 7, 6
     host["metadata"]["generation"], host["status"]["observedGeneration"] = 3, 2
@@ -44,7 +44,7 @@ def test_1_the_observed_generation_waits_for_the_host() -> None:
     assert changes(tenant, host, settled=False) == {}
 
 
-def test_1_the_observed_generation_of_a_condition_counts_in_tenant_terms() -> None:
+def test_the_observed_generation_of_a_condition_counts_in_tenant_terms() -> None:
     tenant, host = running()
     tenant["metadata"]["generation"], host["metadata"]["generation"] = 7, 3
     for one in host["status"]["conditions"]:
@@ -57,7 +57,7 @@ def test_1_the_observed_generation_of_a_condition_counts_in_tenant_terms() -> No
     assert changes(tenant, host) == {}
 
 
-def test_2_only_the_condition_that_changed_is_written() -> None:
+def test_only_the_condition_that_changed_is_written() -> None:
     tenant, host = running()
     host["status"]["conditions"][2] = condition("Ready", "False", reason="ContainersNotReady", message="app")
     assert changes(tenant, host) == {
@@ -65,14 +65,14 @@ def test_2_only_the_condition_that_changed_is_written() -> None:
     }
 
 
-def test_2_a_reason_that_is_over_is_taken_back() -> None:
+def test_a_reason_that_is_over_is_taken_back() -> None:
     tenant, host = running()
     tenant["status"]["conditions"][2] |= {"status": "False", "reason": "ContainersNotReady", "message": "app"}
     (change,) = changes(tenant, host)["conditions"]
     assert change == {"type": "Ready", "status": "True", "reason": None, "message": None}
 
 
-def test_2_conditions_of_readiness_gates_are_not_the_hosts_to_say() -> None:
+def test_conditions_of_readiness_gates_are_not_the_hosts_to_say() -> None:
     tenant, host = running()
     for pod in (tenant, host):
         pod["spec"]["readinessGates"] = [{"conditionType": "example.org/ready"}, {"conditionType": "warm"}]
@@ -81,7 +81,7 @@ def test_2_conditions_of_readiness_gates_are_not_the_hosts_to_say() -> None:
     assert changes(tenant, host) == {}
 
 
-def test_2_what_the_tenant_alone_wrote_stays() -> None:
+def test_what_the_tenant_alone_wrote_stays() -> None:
     """An eviction through the tenant's API marks the tenant pod; a controller may add its own types."""
     tenant, host = running()
     tenant["status"]["conditions"] += [condition("DisruptionTarget"), condition("example.org/seen")]
@@ -112,7 +112,7 @@ def test_a_missing_last_probe_time_and_a_null_are_the_same() -> None:
     assert changes(tenant, host) == {}
 
 
-def test_11_injected_containers_do_not_show() -> None:
+def test_injected_containers_do_not_show() -> None:
     tenant, host = running()
     host["spec"]["containers"].append({"name": "proxy", "image": "mesh/proxy:2"})
     host["status"]["containerStatuses"].append(container_status("proxy", "mesh/proxy:2"))
@@ -135,7 +135,7 @@ def test_an_image_that_the_host_names_otherwise_shows_as_the_tenant_named_it() -
     assert changes(tenant, host) == {}
 
 
-def test_12_messages_name_the_tenant_pod() -> None:
+def test_messages_name_the_tenant_pod() -> None:
     tenant, host = running()
     text = f"back-off restarting failed container=app pod={HOST_KEY.name}_vcp-work({HOST_UID})"
     host["status"]["containerStatuses"][0]["state"] = {"waiting": {"message": text}}
@@ -144,14 +144,14 @@ def test_12_messages_name_the_tenant_pod() -> None:
     assert status["state"]["waiting"]["message"] == expected
 
 
-def test_12_a_message_that_is_the_same_on_both_sides_is_not_shown_as_it_is() -> None:
+def test_a_message_that_is_the_same_on_both_sides_is_not_shown_as_it_is() -> None:
     tenant, host = running()
     for pod in (tenant, host):
         pod["status"]["message"] = f"pod {HOST_KEY.name} was evicted"
     assert changes(tenant, host) == {"message": "pod web-0 was evicted"}
 
 
-def test_12_messages_name_the_tenants_config_maps_and_secrets() -> None:
+def test_messages_name_the_tenants_config_maps_and_secrets() -> None:
     scope = podcases.scope()
     pod = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}])
     host_name = scope.host_key(podcases.Key("default", "settings")).name

@@ -115,7 +115,7 @@ def test_a_pod_created_with_a_node_name_did_not_vanish() -> None:
 # -- Binding
 
 
-def test_13_the_tenant_node_comes_before_the_binding_and_the_status_after_it() -> None:
+def test_the_tenant_node_comes_before_the_binding_and_the_status_after_it() -> None:
     tenant = tenant_pod()
     host = host_pod(tenant, nodeName=NODE)
     host["status"]["conditions"] = [podcases.condition("PodScheduled")]
@@ -283,7 +283,7 @@ def test_a_bound_pod_is_past_being_unschedulable() -> None:
     assert Pods().refused(running()[0], "HostRefused", "exceeded quota", "2027-01-15T08:00:00Z") is None
 
 
-def test_12_a_refusal_by_the_host_is_told_without_host_names() -> None:
+def test_a_refusal_by_the_host_is_told_without_host_names() -> None:
     told = Pods().told(
         RuntimeError(f'pods "{HOST_KEY.name}" is forbidden in vcp-work: quota'),
         tenant_pod(),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import secrets
 from typing import Any
 
 from ..conftest import eventually
@@ -267,3 +268,25 @@ def test_the_host_service_of_a_refused_create_is_swept(place: Place) -> None:
     assert "exceeded quota" in refused.stderr
     assert "over" in host_services(place)
     eventually("swept", lambda: "over" not in host_services(place), seconds=90)
+
+
+def test_what_the_host_says_about_a_service_is_told_in_the_tenants_words(place: Place) -> None:
+    place.apply(web("told"), service("told"))
+    work = place.tenant.work
+    host = eventually("the host's Service", lambda: host_services(place).get("told"))["metadata"]
+    running = eventually("the host's pod", lambda: place.on_host().get("told"))["metadata"]["name"]
+    involved = {"apiVersion": "v1", "kind": "Service", "namespace": work}
+    involved |= {"name": host["name"], "uid": host["uid"]}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{host['name']}.{secrets.token_hex(4)}", "namespace": work},
+        "involvedObject": involved,
+        "reason": "SyncLoadBalancerFailed",
+        "message": f"no address for {work}/{host['name']}, which leads to {running}",
+        "type": "Warning",
+        "source": {"component": "e2e"},
+    }
+    place.lab.apply(event, namespace=work)
+    told = eventually("the Event", lambda: place.events("told", "SyncLoadBalancerFailed"))
+    assert told == [f"no address for {place.namespace}/told, which leads to told"]
