@@ -54,6 +54,31 @@ def join(group: str) -> None:
         (hierarchy / group / "cgroup.procs").write_text(str(os.getpid()))
 
 
+def limit(group: str, size: int) -> None:
+    """Lets the processes of a cgroup and below it have `size` bytes of memory; the kernel kills one of them
+    rather than give more."""
+    for hierarchy in hierarchies():
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            if (file := hierarchy / group / name).exists():
+                file.write_text(str(size))
+
+
+def kills(group: str) -> int:
+    """How many processes of a cgroup the kernel has killed for their memory."""
+    found = 0
+    for hierarchy in hierarchies():
+        for name in ("memory.events", "memory.oom_control"):
+            words = _read(hierarchy / group / name).split()
+            counts = dict(zip(words[::2], words[1::2], strict=False))
+            found = max(found, int(counts.get("oom_kill", 0)))
+    return found
+
+
+def memory() -> int:
+    """The machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def processes(group: str) -> set[int]:
     """The ids of all processes in a cgroup and below it."""
     found: set[int] = set()

@@ -91,6 +91,7 @@ def status(cluster: Cluster, output: str) -> None:
     else:
         for name, pid in components.items():
             click.echo(f"{name:24} {pid or 'not running'}")
+        cluster.tell_of_kills()
     if not components or None in components.values():
         say("the lab is not up; `hack/lab up` starts or repairs it")
         sys.exit(1)

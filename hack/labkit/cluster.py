@@ -19,10 +19,10 @@ from labkit import addons, cgroups, images, kernel, network, store
 from labkit.build import binaries as built
 from labkit.build import build, cache_root
 from labkit.components import API_PORT, ControlPlane, NodeAgents
-from labkit.daemons import Daemons
+from labkit.daemons import Daemons, component_limit
 from labkit.lab import Lab, Node
 from labkit.prepare import prepare
-from labkit.steps import LabError, exclusively, run, step, wait_until
+from labkit.steps import LabError, exclusively, run, say, step, wait_until
 
 DEADLINE = 90.0  # seconds, for each thing that is waited for
 
@@ -34,7 +34,7 @@ class Cluster:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.daemons = Daemons(lab.folder / "processes")
+        self.daemons = Daemons(lab.folder / "processes", lab.system_cgroup)
 
     def up(self, nodes: int = 1) -> None:
         """Makes the cluster run with at least that many real nodes, Ready, DNS answering, storage there."""
@@ -63,6 +63,13 @@ class Cluster:
                 # While a registered API is away, no namespace can be deleted.
                 api = ("apiservice/v1beta1.metrics.k8s.io", f"--timeout={DEADLINE:.0f}s")
                 self.kubectl("wait", "--for=condition=Available", *api)
+        self.tell_of_kills()
+
+    def tell_of_kills(self) -> None:
+        """Says which components were killed for their memory since the lab was made."""
+        size = f"{component_limit() / 1024**3:.1f} GiB"
+        for name, count in self.daemons.killed().items():
+            say(f"{name} took more than its {size} of memory and was killed ({count} times): see its log")
 
     def _start_base(self, plane: ControlPlane, agents: list[NodeAgents]) -> None:
         self.daemons.ensure(plane.etcd())

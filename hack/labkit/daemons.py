@@ -16,6 +16,8 @@ from pathlib import Path
 from labkit import cgroups, network, pins
 from labkit.steps import LabError, wait_until
 
+_GIB = 1024**3
+
 
 @dataclass(frozen=True)
 class Component:
@@ -33,10 +35,11 @@ class Component:
 
 
 class Daemons:
-    """Starts, finds and stops components; `folder` keeps one record and one log for each."""
+    """Starts, finds and stops components; `folder` keeps one record and one log for each, and each has a
+    cgroup of its own below `cgroup`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cgroup: str) -> None:
+        self.folder, self.cgroup = folder, cgroup
 
     def ensure(self, component: Component) -> bool:
         """Starts a component unless it already runs as wanted; true if it was started."""
@@ -81,14 +84,23 @@ class Daemons:
             return None
         return record if record["started"] == started(int(record["pid"])) else None
 
+    def killed(self) -> dict[str, int]:
+        """How often each component was killed for its memory since the lab was made; without those that
+        never were."""
+        found = {name: cgroups.kills(f"{self.cgroup}/{name}") for name in self.names()}
+        return {name: count for name, count in found.items() if count}
+
     def _start(self, component: Component) -> None:
+        group = f"{component.cgroup}/{component.name}"
+        cgroups.ensure(group)
+        cgroups.limit(group, component_limit())
         self.folder.mkdir(parents=True, exist_ok=True)
         target, fingerprint = self.folder / f"{component.name}.json", component.fingerprint()
 
         def become() -> None:
             # In the child, before exec: whoever kills the lab at any moment leaves no process without a
             # record.
-            cgroups.join(component.cgroup)
+            cgroups.join(group)
             pid = os.getpid()
             record = {"pid": pid, "started": started(pid), "fingerprint": fingerprint}
             target.write_text(json.dumps(record))
@@ -104,6 +116,16 @@ class Daemons:
                 start_new_session=True,
                 preexec_fn=become,  # noqa: PLW1509  the lab is single-threaded here
             )
+
+
+def lab_limit() -> int:
+    """The memory in bytes that all processes of a lab may have: the machine's but for 2 GiB."""
+    return max(cgroups.memory() - 2 * _GIB, _GIB)
+
+
+def component_limit() -> int:
+    """The memory in bytes that one component may have: one that runs away ends itself and nobody else."""
+    return lab_limit() // 3
 
 
 def started(pid: int) -> str | None:

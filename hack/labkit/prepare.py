@@ -11,6 +11,7 @@ import yaml
 
 from labkit import cgroups, images, network, pki, store
 from labkit.components import CLUSTER_DOMAIN, NodeAgents, kubeconfig
+from labkit.daemons import lab_limit
 from labkit.lab import Lab, Node
 
 # What a tenant's spec has to name in place of the images of public registries.
@@ -29,6 +30,7 @@ def prepare(lab: Lab, binaries: dict[str, Path], seed: Path) -> None:
     nodes = lab.nodes()
     for group in (lab.system_cgroup, *(node.cgroup for node in nodes)):
         cgroups.ensure(group)
+    cgroups.limit(lab.cgroup, lab_limit())
     _connect(lab, nodes)
     _certify(lab, nodes)
     write(lab.vcp_config, yaml.safe_dump({"spec": {"images": TENANT_IMAGES}}))

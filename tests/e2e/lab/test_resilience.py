@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,3 +184,22 @@ def network_of(process: int | str) -> str | None:
         return str(Path(f"/proc/{process}/ns/net").readlink())
     except OSError:
         return None
+
+
+def test_a_process_that_takes_too_much_memory_ends_alone(lab: LabUser) -> None:
+    """Each component has a cgroup with a limit of its own; this one is small."""
+    group = f"{lab.lab.system_cgroup}/hog"
+    cgroups.ensure(group)
+    cgroups.limit(group, 64 * 1024**2)
+    running = lab.cluster.components()
+    try:
+        hog = subprocess.run(
+            [sys.executable, "-c", "b'x' * (128 * 1024**2)"],
+            preexec_fn=lambda: cgroups.join(group),
+            check=False,
+        )
+        assert hog.returncode == -signal.SIGKILL
+        assert cgroups.kills(group) == 1
+    finally:
+        cgroups.end(group)
+    assert lab.cluster.components() == running

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit import build, components, daemons, lab, pins, steps
+from labkit import build, cgroups, components, daemons, lab, pins, steps
 from labkit.lab import Lab
 from labkit.network import Addresses
 from labkit.steps import LabError
@@ -105,8 +105,8 @@ def test_a_process_is_known_by_its_start_and_a_dead_one_is_not(tmp_path: Path) -
 
 def test_a_record_of_a_recycled_id_is_no_component(tmp_path: Path) -> None:
     (tmp_path / "etcd.json").write_text(f'{{"pid": {os.getpid()}, "started": "1", "fingerprint": ""}}')
-    assert daemons.Daemons(tmp_path).pid("etcd") is None
-    assert daemons.Daemons(tmp_path).names() == ["etcd"]
+    assert daemons.Daemons(tmp_path, "lab/system").pid("etcd") is None
+    assert daemons.Daemons(tmp_path, "lab/system").names() == ["etcd"]
 
 
 def test_no_component_refers_to_a_path_outside_the_lab_and_the_cache(
@@ -128,3 +128,32 @@ def test_no_component_refers_to_a_path_outside_the_lab_and_the_cache(
     paths = [path for path in paths if path.startswith("/")]
     assert len(paths) > 20
     assert all(Path(path).is_relative_to(tmp_path) for path in paths), paths
+
+
+@pytest.mark.parametrize(
+    ("unified", "file", "text"),
+    [
+        (True, "memory.events", "low 0\nhigh 0\nmax 41\noom 3\noom_kill 2\n"),
+        (False, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+    ],
+)
+def test_a_component_that_was_killed_for_its_memory_is_named(
+    unified: bool, file: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount, records = tmp_path / "cgroup", tmp_path / "processes"
+    hierarchy = mount if unified else mount / "memory"
+    monkeypatch.setattr(cgroups, "MOUNT", mount)
+    monkeypatch.setattr(cgroups, "UNIFIED", unified)
+    for name, content in (("kubelet-1", text), ("etcd", text.replace("oom_kill 2", "oom_kill 0"))):
+        (hierarchy / "lab/system" / name).mkdir(parents=True)
+        (hierarchy / "lab/system" / name / file).write_text(content)
+        (hierarchy / "cgroup.procs").write_text("")
+        records.mkdir(exist_ok=True)
+        (records / f"{name}.json").write_text("{}")
+    (records / "kube-proxy-1.json").write_text("{}")  # has never run
+    assert daemons.Daemons(records, "lab/system").killed() == {"kubelet-1": 2}
+
+
+def test_a_lab_leaves_memory_to_the_machine() -> None:
+    assert daemons.component_limit() < daemons.lab_limit()
+    assert daemons.lab_limit() < cgroups.memory() or cgroups.memory() < 3 * 1024**3
