@@ -42,7 +42,8 @@ class Paths(Generic[T]):
         return tuple(self._root)
 
     def found(self, obj: Obj) -> list[tuple[T, Any]]:
-        """The tag and the value of every place that holds anything but nothing."""
+        """The tag and the value of every place that holds something. An empty object is something: an empty
+        label selector selects everything. An empty text or list is not."""
         found: list[tuple[T, Any]] = []
         _collect(obj, self._root, found)
         return found
@@ -74,13 +75,17 @@ class Paths(Generic[T]):
             node.tag = tag
 
 
+def _is_something(value: Any) -> bool:
+    return bool(value) or isinstance(value, dict)
+
+
 def _collect(value: Obj, below: Mapping[str, _Node[T]], found: list[tuple[T, Any]]) -> None:
     for field, node in below.items():
-        inner = value.get(field)
-        if not inner or (node.is_list and not isinstance(inner, list)):
+        inner: Any = value.get(field)
+        if not _is_something(inner) or (node.is_list and not isinstance(inner, list)):
             continue
         for one in inner if node.is_list else (inner,):
-            if node.tag is not None:
+            if node.tag is not None and _is_something(one):
                 found.append((node.tag, one))
             if node.below and isinstance(one, dict):
                 _collect(one, node.below, found)
@@ -107,8 +112,8 @@ def _mapped(value: Any, below: Mapping[str, _Node[T]], change: Callable[[T, Any]
         return value
     result = value
     for field, node in below.items():
-        inner = value.get(field)
-        if not inner or (node.is_list and not isinstance(inner, list)):
+        inner: Any = value.get(field)
+        if not _is_something(inner) or (node.is_list and not isinstance(inner, list)):
             continue
         new = _changed_all(inner, node, change) if node.is_list else _changed(inner, node, change)
         if new is not inner:
@@ -126,4 +131,4 @@ def _changed_all(values: list[Any], node: _Node[T], change: Callable[[T, Any], A
 def _changed(value: Any, node: _Node[T], change: Callable[[T, Any], Any]) -> Any:
     if node.below:
         value = _mapped(value, node.below, change)
-    return value if node.tag is None or not value else change(node.tag, value)
+    return change(node.tag, value) if node.tag is not None and _is_something(value) else value

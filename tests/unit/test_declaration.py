@@ -165,6 +165,12 @@ def test_what_the_policy_allows_reaches_the_host(spec: Obj, policy: Obj) -> None
     assert host["spec"].items() >= spec.items()
 
 
+def test_an_empty_selector_of_a_tenant_is_narrowed_too() -> None:
+    """To an API server it selects everything: on the host, the pods of all namespaces and tenants there."""
+    marks = {"vcp.dev/tenant": "tenant-a", "vcp.dev/namespace": "shop"}
+    assert created(world(changed(podSelector={})))["spec"]["podSelector"] == {"matchLabels": marks}
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

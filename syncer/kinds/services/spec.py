@@ -62,8 +62,8 @@ def host_spec(tenant: Obj, scope: Scope) -> Obj:
         spec["ports"] = [
             {field: value for field, value in port.items() if field != "nodePort"} for port in ports
         ]
-    if selector := theirs.get("selector"):
-        spec["selector"] = selector
+    if tenant["spec"].get("selector"):  # an empty one selects no pods here
+        spec["selector"] = theirs["selector"]
     if is_headless(tenant):
         spec |= {field: theirs[field] for field in ("clusterIP", "clusterIPs") if field in theirs}
     return spec
