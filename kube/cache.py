@@ -109,7 +109,7 @@ class Cache:
 
 @contextlib.asynccontextmanager
 async def watching(client: Client, *views: View) -> AsyncIterator[Cache]:
-    """A scene whose every view has been listed once. An error of a watch ends the body."""
+    """A cache whose every view has been listed once. An error of a watch ends the body."""
     cache = Cache(views)
     listed = [asyncio.Event() for _ in views]
     try:

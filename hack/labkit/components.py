@@ -149,7 +149,7 @@ class ControlPlane:
         return self._component(name, str(self.binaries[name]), *arguments)
 
     def _component(self, name: str, *command: str) -> Component:
-        return Component(name, command, self.lab.namespace, self.lab.system_cgroup)
+        return Component(name, command, self.lab.namespace)
 
 
 class NodeAgents:
@@ -310,7 +310,6 @@ SystemdCgroup = false
             f"{name}-{self.node.number}",
             command,
             self.node.namespace,
-            self.lab.system_cgroup,
             env or {},
             paths,
         )

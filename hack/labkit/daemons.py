@@ -26,7 +26,6 @@ class Component:
     name: str
     command: tuple[str, ...]
     namespace: Path
-    cgroup: str
     env: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
 
@@ -84,14 +83,17 @@ class Daemons:
             return None
         return record if record["started"] == started(int(record["pid"])) else None
 
+    def _group(self, name: str) -> str:
+        return f"{self.cgroup}/{name}"
+
     def killed(self) -> dict[str, int]:
         """How often each component was killed for its memory since the lab was made; without those that
         never were."""
-        found = {name: cgroups.kills(f"{self.cgroup}/{name}") for name in self.names()}
+        found = {name: cgroups.kills(self._group(name)) for name in self.names()}
         return {name: count for name, count in found.items() if count}
 
     def _start(self, component: Component) -> None:
-        group = f"{component.cgroup}/{component.name}"
+        group = self._group(component.name)
         cgroups.ensure(group)
         cgroups.limit(group, component_limit())
         self.folder.mkdir(parents=True, exist_ok=True)

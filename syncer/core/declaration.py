@@ -55,11 +55,7 @@ class Declaration(
 
     def __post_init__(self) -> None:
         """Raises ValueError for a path that cannot be one."""
-        _ = self._references, self._places, self._refused
-
-    @cached_property
-    def _references(self) -> Paths[str]:
-        return Paths(self.references)
+        _ = self._places, self._refused
 
     @cached_property
     def _places(self) -> Paths[tuple[str, str]]:
@@ -80,16 +76,15 @@ class Declaration(
     @property
     def referring(self) -> tuple[str, ...]:
         """The top-level fields that hold references."""
-        return self._references.fields
-
-    def named(self, obj: Obj) -> Iterator[tuple[str, str]]:
-        """(kind, name) of everything that a tenant object refers to in its own namespace; some twice."""
-        return ((kind, name) for kind, name in self._references.found(obj) if name and isinstance(name, str))
+        return tuple(dict.fromkeys(re.split(r"[.[]", path, maxsplit=1)[0] for path in self.references))
 
     def referred(self, obj: Obj) -> frozenset[tuple[str, Key]]:
-        """(kind, tenant key) of everything that a tenant object refers to, each once."""
+        """(kind, tenant key) of everything that a tenant object refers to in its own namespace, each once."""
         namespace = obj["metadata"].get("namespace", "")
-        return frozenset((kind, Key(namespace, name)) for kind, name in self.named(obj))
+        found = self._places.found(obj)
+        return frozenset(
+            (kind, Key(namespace, name)) for (_, kind), name in found if kind and isinstance(name, str)
+        )
 
     def translated(self, obj: Obj, namespace: str, scope: Scope) -> Obj:
         """A tenant object, or a part of one, with its references and selectors in terms of the host."""

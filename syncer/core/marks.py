@@ -4,7 +4,9 @@ A host object is *marked* when it carries these for our tenant, and *owned* when
 tenant object that is there now. Names alone prove nothing.
 """
 
-from kube.objects import Key, Obj, annotations_of, labels_of, uid_of
+from collections.abc import Iterable
+
+from kube.objects import Key, Labels, Obj, annotations_of, labels_of, uid_of
 
 PREFIX = "vcp.dev/"  # refused on tenant objects, so nothing there can pass for a mark
 NAMESPACE_PREFIX = "ns.vcp.dev/"  # the tenant namespace's labels, for translated namespace selectors
@@ -41,6 +43,11 @@ def key_of(host: Obj) -> Key | None:
 
 def is_owned(host: Obj, tenant: Obj) -> bool:
     return annotations_of(host).get(UID) == uid_of(tenant)
+
+
+def allowed(annotations: Labels, keys: Iterable[str]) -> dict[str, str]:
+    """Those of the annotations that a policy lists as `keys`; a reserved one never."""
+    return {key: annotations[key] for key in keys if key in annotations and not is_reserved(key)}
 
 
 def is_reserved(key: str) -> bool:

@@ -33,14 +33,6 @@ class Paths(Generic[T]):
         for path, tag in places.items():
             self._add(path, tag)
 
-    def __bool__(self) -> bool:
-        return bool(self._root)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The top-level fields that the places are below."""
-        return tuple(self._root)
-
     def found(self, obj: Obj) -> list[tuple[T, Any]]:
         """The tag and the value of every place that holds something. An empty object is something: an empty
         label selector selects everything. An empty text or list is not."""
@@ -82,7 +74,7 @@ def _is_something(value: Any) -> bool:
 def _collect(value: Obj, below: Mapping[str, _Node[T]], found: list[tuple[T, Any]]) -> None:
     for field, node in below.items():
         inner: Any = value.get(field)
-        if not _is_something(inner) or (node.is_list and not isinstance(inner, list)):
+        if inner is None or (node.is_list and not isinstance(inner, list)):
             continue
         for one in inner if node.is_list else (inner,):
             if node.tag is not None and _is_something(one):
@@ -113,7 +105,7 @@ def _mapped(value: Any, below: Mapping[str, _Node[T]], change: Callable[[T, Any]
     result = value
     for field, node in below.items():
         inner: Any = value.get(field)
-        if not _is_something(inner) or (node.is_list and not isinstance(inner, list)):
+        if inner is None or (node.is_list and not isinstance(inner, list)):
             continue
         new = _changed_all(inner, node, change) if node.is_list else _changed(inner, node, change)
         if new is not inner:

@@ -25,21 +25,19 @@ class ServiceAccounts(Mirror):
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         host = super().to_host(tenant, scope)
-        host["metadata"]["annotations"] |= _listed(tenant, scope)
+        host["metadata"]["annotations"] |= _annotations(tenant, scope)
         return host | {"automountServiceAccountToken": scope.sync.service_accounts.tokens}
 
     def host_changes(self, tenant: Obj, host: Obj, scope: Scope) -> Mapping[str, Any]:
         """Of the annotations only those that the policy lists; the host may add others."""
-        wanted, tokens = _listed(tenant, scope), scope.sync.service_accounts.tokens
-        body = patches.merge_patch(_listed(host, scope), wanted)
+        wanted, tokens = _annotations(tenant, scope), scope.sync.service_accounts.tokens
+        body = patches.merge_patch(_annotations(host, scope), wanted)
         changes: dict[str, Any] = {"metadata": {"annotations": body}} if body else {}
         if host.get("automountServiceAccountToken") is not tokens:
             changes["automountServiceAccountToken"] = tokens
         return changes
 
 
-def _listed(account: Obj, scope: Scope) -> dict[str, str]:
-    """The annotations that the policy lists; a reserved one never."""
-    theirs = annotations_of(account)
-    listed = scope.sync.service_accounts.annotations
-    return {key: theirs[key] for key in listed if key in theirs and not marks.is_reserved(key)}
+def _annotations(account: Obj, scope: Scope) -> dict[str, str]:
+    """Those of an account of either side that the policy lists."""
+    return marks.allowed(annotations_of(account), scope.sync.service_accounts.annotations)

@@ -43,5 +43,5 @@ def test_what_is_done_about_every_key(case: Case) -> None:
             outcome[f"{item.resource} {item.key}"] = {"refused": [str(one) for one in refused.problems]}
     text = yaml.dump(outcome, Dumper=_Readable, sort_keys=False, width=1000, allow_unicode=True)
     path = GOLDEN / "kinds" / case.kind / f"{case.name}.yaml"
-    world_text, separator, _ = path.read_text().partition("\n---\n")
-    expect(path, f"{world_text}{separator or chr(10) + '---' + chr(10)}{text}")
+    given = path.read_text().partition("\n---\n")[0].rstrip("\n")
+    expect(path, f"{given}\n---\n{text}")

@@ -17,7 +17,7 @@ from kube.objects import Obj, annotations_of, key_of, uid_of
 from syncer.core import marks
 from syncer.core.actions import Action, Create, Patch, Report, Try
 from syncer.core.scope import Scope
-from syncer.kinds.services.spec import OWNED, host_annotations, host_service, host_spec, listed
+from syncer.kinds.services.spec import OWNED, allowed_annotations, host_service, host_spec
 
 _ADDRESS = ("clusterIP", "clusterIPs")
 _PORT = "healthCheckNodePort"
@@ -106,7 +106,7 @@ def moved_to(tenant: Obj, host: Obj) -> Patch:
 def _metadata(tenant: Obj, host: Obj, scope: Scope) -> dict[str, Any]:
     """Annotations to change: a pending Service becomes this tenant Service's; those listed by the policy."""
     there = annotations_of(host)
-    changes = patches.merge_patch(listed(there, scope), host_annotations(tenant, scope))
+    changes = patches.merge_patch(allowed_annotations(host, scope), allowed_annotations(tenant, scope))
     if marks.PENDING in there:
         changes |= {marks.PENDING: None, marks.UID: uid_of(tenant)}
     return changes

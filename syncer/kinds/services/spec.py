@@ -5,7 +5,7 @@ some on names and addresses that are not the tenant's to give away.
 """
 
 from kube import apis
-from kube.objects import Key, Labels, Obj, annotations_of
+from kube.objects import Key, Obj, annotations_of
 from syncer.core import marks
 from syncer.core.declaration import Declaration, Owned, Refusal
 from syncer.core.kind import new_host_object
@@ -69,23 +69,15 @@ def host_spec(tenant: Obj, scope: Scope) -> Obj:
     return spec
 
 
-def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
-    """Those of the tenant's that the policy lists."""
-    return listed(annotations_of(tenant), scope)
-
-
-def listed(annotations: Labels, scope: Scope) -> dict[str, str]:
-    """Those that the policy lists; a reserved one never."""
-    keys = (
-        key for key in scope.sync.services.annotations if key in annotations and not marks.is_reserved(key)
-    )
-    return {key: annotations[key] for key in keys}
+def allowed_annotations(service: Obj, scope: Scope) -> dict[str, str]:
+    """Those of a Service of either side that the policy lists."""
+    return marks.allowed(annotations_of(service), scope.sync.services.annotations)
 
 
 def host_service(tenant: Obj, scope: Scope) -> Obj:
     """The whole host Service, to which the host allots the rest. Raises Refused."""
     host = new_host_object(apis.SERVICES, tenant, scope)
-    host["metadata"]["annotations"] |= host_annotations(tenant, scope)
+    host["metadata"]["annotations"] |= allowed_annotations(tenant, scope)
     return host | {"spec": host_spec(tenant, scope)}
 
 
