@@ -1,10 +1,13 @@
-"""Runs work, then a program, then the cleaning up, and decides at each what a signal means.
+"""Runs a program in our place, and decides what a signal means while it runs, before and after.
 
-While we prepare, a signal ends the preparation. While the program runs, signals are its own; one that ends
-programs is followed by SIGKILL if the program ignores it. While we clean up, nothing is cut short. A second
-Ctrl-C ends everything at once, wherever we are.
+`Signals` and `run` are for a program alone: its exit code is ours, and the signals we get are its.
+
+`Guard` runs work, then a program, then the cleaning up. While we prepare, a signal ends the preparation.
+While the program runs, signals are its own; one that ends programs is followed by SIGKILL if the program
+ignores it. While we clean up, nothing is cut short. A second Ctrl-C ends everything at once, wherever we are.
 """
 
+import abc
 import asyncio
 import contextlib
 import os
@@ -12,7 +15,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from vcp import output
 from vcp.errors import DeadlineError, UsageError, VcpError
@@ -38,19 +41,10 @@ class GivenUpError(VcpError):
     exit_code = 130
 
 
-class Guard:
-    """While it is entered, no signal ends us but by its own rules."""
+class _Handler(abc.ABC):
+    """While it is entered, the signals that end programs come to `_on`."""
 
-    def __init__(self) -> None:
-        self.signalled: signal.Signals | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._process: asyncio.subprocess.Process | None = None
-        self._cleaning = self._given_up = False
-        self._last_interrupt = float("-inf")
-        # Who sits at a terminal wants the program to read from it, which only the foreground group may.
-        self._own_group = not sys.stdin.isatty()
-
-    def __enter__(self) -> "Guard":
+    def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in _HANDLED:
             loop.add_signal_handler(number, self._on, number)
@@ -62,6 +56,80 @@ class Guard:
         loop = asyncio.get_running_loop()
         for number in _HANDLED:
             loop.remove_signal_handler(number)
+
+    @abc.abstractmethod
+    def _on(self, number: signal.Signals) -> None: ...
+
+
+class Signals(_Handler):
+    """While it is entered, signals go to the program, and those from before its start as soon as it starts.
+
+    Enter it before making anything that has to be cleaned up: until then a signal ends us on the spot."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._early: list[signal.Signals] = []
+
+    def lead_to(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        for number in self._early:
+            self._send(number)
+
+    def _on(self, number: signal.Signals) -> None:
+        # A terminal has sent Ctrl-C and Ctrl-\ to the program already, as it did to us.
+        if self._process is None:
+            self._early.append(number)
+        elif not (sys.stdin.isatty() and number in {signal.SIGINT, signal.SIGQUIT}):
+            self._send(number)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+
+async def run(command: Sequence[str], environ: Mapping[str, str], signals: Signals) -> int:
+    """The program's exit code as a shell would give it: 128 + the signal's number if one ended it.
+
+    Raises UsageError if there is no such program."""
+    process = await _started(command, environ)
+    signals.lead_to(process)
+    try:
+        code = await process.wait()
+    except asyncio.CancelledError:  # what we held for the program broke: it must not outlive us
+        process.terminate()
+        await process.wait()
+        raise
+    return _exit_code(code)
+
+
+async def _started(
+    command: Sequence[str], environ: Mapping[str, str], group: int | None = None
+) -> asyncio.subprocess.Process:
+    """The running program, in a process group of its own if `group` is 0. Raises UsageError if there is none
+    of the name."""
+    try:
+        return await asyncio.create_subprocess_exec(*command, env=environ, process_group=group)
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"cannot run {command[0]!r}: {error.strerror}") from error
+
+
+def _exit_code(code: int) -> int:
+    """As a shell gives it: 128 + the signal's number if one ended the program."""
+    return code if code >= 0 else 128 - code
+
+
+class Guard(_Handler):
+    """While it is entered, no signal ends us but by its own rules."""
+
+    def __init__(self) -> None:
+        self.signalled: signal.Signals | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._process: asyncio.subprocess.Process | None = None
+        self._cleaning = self._given_up = False
+        self._last_interrupt = float("-inf")
+        # Who sits at a terminal wants the program to read from it, which only the foreground group may.
+        self._own_group = not sys.stdin.isatty()
 
     async def during(self, work: Coroutine[Any, Any, T], *, cleaning: bool = False) -> T:
         """What `work` returns. Raises InterruptedBySignalError if a signal has ended it, and GivenUpError."""
@@ -84,12 +152,7 @@ class Guard:
     async def program(self, command: Sequence[str], environ: Mapping[str, str], seconds: float | None) -> int:
         """The program's exit code as a shell would give it. Raises UsageError if there is no such program,
         and DeadlineError if it has not ended within `seconds`."""
-        group = 0 if self._own_group else None
-        try:
-            process = await asyncio.create_subprocess_exec(*command, env=environ, process_group=group)
-        except (FileNotFoundError, PermissionError) as error:
-            raise UsageError(f"cannot run {command[0]!r}: {error.strerror}") from error
-        self._process = process
+        self._process = process = await _started(command, environ, 0 if self._own_group else None)
         try:
             async with asyncio.timeout(seconds):
                 code = await process.wait()
@@ -104,7 +167,7 @@ class Guard:
             raise
         finally:
             self._process = None
-        return code if code >= 0 else 128 - code
+        return _exit_code(code)
 
     def _on(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()

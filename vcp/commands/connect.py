@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kube import kubeconfig as kubeconfigs
-from vcp import child, contexts, kubeconfig, output, routes
+from vcp import contexts, kubeconfig, output, routes, supervise
 from vcp.session import Session, complete_names, on_host
 
 
@@ -47,7 +47,7 @@ async def command(
 
 async def _run(entry: kubeconfig.Entry, program: tuple[str, ...]) -> int:
     """The program sees the tenant alone, and nothing of it stays behind."""
-    with child.Signals() as signals, tempfile.TemporaryDirectory(prefix="vcp-") as folder:
+    with supervise.Signals() as signals, tempfile.TemporaryDirectory(prefix="vcp-") as folder:
         file = Path(folder) / "kubeconfig"
         contexts.write(file, entry.text())
-        return await child.run(program, {**os.environ, "KUBECONFIG": str(file)}, signals)
+        return await supervise.run(program, {**os.environ, "KUBECONFIG": str(file)}, signals)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from vcp import child
+from vcp import supervise
 from vcp.errors import UsageError
 
 
 async def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    with child.Signals() as signals:
-        return await child.run(command, environ, signals)
+    with supervise.Signals() as signals:
+        return await supervise.run(command, environ, signals)
 
 
 # Tells when its handler is in place, so that the signal cannot come too early.
@@ -47,11 +47,11 @@ async def test_signals_are_passed_on(tmp_path: Path) -> None:
 
 
 async def test_a_signal_from_before_the_start_reaches_the_program() -> None:
-    with child.Signals() as signals:
+    with supervise.Signals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0)
         async with asyncio.timeout(5):
-            assert await child.run(["sleep", "30"], dict(os.environ), signals) == 128 + signal.SIGTERM
+            assert await supervise.run(["sleep", "30"], dict(os.environ), signals) == 128 + signal.SIGTERM
 
 
 async def test_a_program_does_not_outlive_what_was_held_for_it() -> None:
