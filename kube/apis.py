@@ -52,6 +52,9 @@ SELF_SUBJECT_ACCESS_REVIEWS = ApiResource(
 SUBJECT_ACCESS_REVIEWS = ApiResource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
 )
+FLOW_SCHEMAS = ApiResource(
+    "flowcontrol.apiserver.k8s.io", "v1", "flowschemas", "FlowSchema", namespaced=False
+)
 LEASES = ApiResource("coordination.k8s.io", "v1", "leases", "Lease")
 API_SERVICES = ApiResource("apiregistration.k8s.io", "v1", "apiservices", "APIService", namespaced=False)
 ENDPOINT_SLICES = ApiResource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")

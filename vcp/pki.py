@@ -117,7 +117,7 @@ def request(spec: Spec, addresses: tuple[str, ...] = ()) -> PkiRequest:
             name="syncer-serving", ca="server-ca", cn="vcp:syncer", sans=layout.syncer_sans(spec), server=True
         ),
         Leaf(name="admin", ca="client-ca", cn="vcp:admin", groups=(ADMINS,), client=True),
-        Leaf(name="syncer", ca="client-ca", cn="vcp:syncer", groups=("system:masters",), client=True),
+        Leaf(name="syncer", ca="client-ca", cn="vcp:syncer", client=True),
         Leaf(name="dns", ca="client-ca", cn="vcp:dns", client=True),
         Leaf(name="controller-manager", ca="client-ca", cn="system:kube-controller-manager", client=True),
         Leaf(
@@ -214,6 +214,25 @@ def issue_user(
             )
     if not timedelta(minutes=5) <= life <= timedelta(days=365):
         raise UsageError("the certificate's life is out of range", hint="from 5m to 1y, for example --ttl 8h")
+    return _client(files, user, groups, life, now, source)
+
+
+def issue_master(
+    files: Mapping[str, bytes], *, life: timedelta, now: datetime, source: Source = SYSTEM
+) -> Pair:
+    """A client certificate whose rights do not depend on the tenant's RBAC, for this process alone: it is
+    stored nowhere. `files` must hold client-ca."""
+    return _client(files, "vcp:create", ("system:masters",), life, now, source)
+
+
+def _client(
+    files: Mapping[str, bytes],
+    user: str,
+    groups: Collection[str],
+    life: timedelta,
+    now: datetime,
+    source: Source,
+) -> Pair:
     signer = Pair(files["client-ca.crt"], files["client-ca.key"])
     leaf = Leaf(name="user", ca="client-ca", cn=user, groups=tuple(groups), client=True)
     return _issue(leaf, signer, life, now, source)

@@ -18,6 +18,7 @@ from syncer.core import marks
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Side
 from syncer.core.declaration import Declaration
 from syncer.core.messages import Wording, worded
+from syncer.core.rights import READ, SYNCED, Rule
 from syncer.core.scope import Scope
 
 Index = Callable[[Obj, Scope], Iterable[Hashable]]
@@ -30,15 +31,6 @@ class Item(NamedTuple):
     key: Key
 
 
-class Rule(NamedTuple):
-    """Rights on the host that a kind needs, in the workload namespace unless `cluster`."""
-
-    api: ApiResource
-    verbs: tuple[str, ...]
-    subresource: str = ""
-    cluster: bool = False
-
-
 class Trigger(NamedTuple):
     """The keys of a kind that an object of another kind concerns."""
 
@@ -48,8 +40,6 @@ class Trigger(NamedTuple):
 
 
 Triggers = Mapping[tuple[Side, ApiResource], Trigger]
-SYNCED = ("get", "list", "watch", "create", "patch", "delete")
-READ = ("get", "list", "watch")
 
 
 class Kind:
@@ -71,7 +61,7 @@ class Kind:
     honours: tuple[str, ...] = ()
     """The fields of the scope's policy that plans of this kind obey, as `sync.pods.volumes`."""
     rights: tuple[Rule, ...] = ()
-    """What it takes on the host."""
+    """What it takes on either side, beyond what `rules` derives."""
     also: Triggers = MappingProxyType({})
     """Objects of other kinds that concern keys of this one, by side and API."""
     declared: Declaration = Declaration()
@@ -94,6 +84,12 @@ class Kind:
     @property
     def name(self) -> str:
         return self.api.plural
+
+    def rules(self) -> Iterator[Rule]:
+        """All that it takes on either side: reading what it watches, and `rights`."""
+        for side in self.watches:
+            yield Rule(self.api, READ, cluster=not self.api.namespaced, side=side)
+        yield from self.rights
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         """The keys to look at when an object of this kind appears, changes or goes."""
@@ -153,7 +149,13 @@ class Mirror(Kind):
         self.api = api or self.api
         self.declared = declared or self.declared
         super().__init__()
-        self.rights = self.rights or (Rule(self.api, SYNCED),)
+
+    def rules(self) -> Iterator[Rule]:
+        """Writing host objects, too, and what the host owns of tenant objects."""
+        yield from super().rules()
+        yield Rule(self.api, SYNCED)
+        for field in self.declared.owned.host:
+            yield Rule(self.api, ("patch",), "status" if field == "status" else "", side="tenant")
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         if side == "tenant":
@@ -256,6 +258,11 @@ class Made(Kind):
     """Makes objects in the tenant and repairs them; nothing of them is on the host."""
 
     watches: Mapping[Side, str] = {"tenant": ""}
+
+    def rules(self) -> Iterator[Rule]:
+        """Making and repairing, too."""
+        yield from super().rules()
+        yield Rule(self.api, ("create", "patch"), side="tenant")
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if tenant is not None and (is_deleting(tenant) or not self.is_ours(tenant)):

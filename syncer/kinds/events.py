@@ -13,7 +13,8 @@ from kube.objects import Key, Obj, key_of, uid_of
 from kube.partial import Identity
 from syncer.core import marks
 from syncer.core.actions import Action, Create, Patch, Side
-from syncer.core.kind import READ, Kind, Mirror, Rule
+from syncer.core.kind import Kind, Mirror
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 
 MIRRORED = "vcp.dev/mirrored"
@@ -86,7 +87,7 @@ class Events(Kind):
     api = apis.EVENTS
     watches = {"tenant": MIRRORED, "host": ""}
     shapes = {"tenant": _Repeated, "host": _HostEvent}
-    rights = (Rule(apis.EVENTS, READ),)
+    rights = (Rule(apis.EVENTS, ("create", "patch"), side="tenant"),)
     on_host = "nothing"
     to_tenant = "those about the tenant's objects, in the tenant's words"
 

@@ -11,7 +11,8 @@ from kube import apis, patches
 from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core import marks
 from syncer.core.actions import Action, Delete, Patch, Side, Wait
-from syncer.core.kind import READ, Made, Rule, Trigger
+from syncer.core.kind import Made, Trigger
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.pods.whereabouts import node, whereabouts
 
@@ -59,6 +60,10 @@ class Nodes(Made):
     to_tenant = "made by the syncer, see below"
     indexes = {"tenant": {"ours": _ours}}
     honours = ("sync.nodes.mode", "sync.nodes.selector")
+    rights = (
+        Rule(apis.NODES, ("delete",), side="tenant"),
+        Rule(apis.NODES, ("patch",), "status", side="tenant"),
+    )
     also = {("host", apis.PODS): Trigger(_running, reads=whereabouts)}
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
@@ -81,8 +86,6 @@ class Nodes(Made):
 class RealNodes(Nodes):
     """The host's own nodes with the labels that `selector` asks for, all if it is empty, and one made from
     pods where a pod runs on a node that is not selected."""
-
-    rights = (Rule(apis.NODES, READ, cluster=True),)
 
     def __init__(self, selector: str) -> None:
         super().__init__()

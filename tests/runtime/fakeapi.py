@@ -63,9 +63,11 @@ class FakeApi:
         self.late = 0.0  # seconds from a change until watches tell of it, as on a busy server
         self.routes: dict[str, Callable[[web.Request], Any]] = {"/readyz": lambda _: web.Response(text="ok")}
         self.denied: set[tuple[str, str]] = set()  # (verb, plural) that access reviews and requests refuse
+        self.granted: dict[str, set[tuple[str, str]]] = {}  # bearer token -> (verb, resource), and no others
         self.admission: list[Callable[[Key, Obj], None]] = []  # may change an object before it is stored
         self.controllers: list[Callable[[Key, Obj], None]] = []  # called soon after each change
         self.allotment: servicerules.Allotment | None = None  # gives Services their addresses
+        self.forbidden: list[str] = []  # what was asked for and not granted
         self.url = ""
         self.down = False  # every request fails
         self.half_deletions = 0  # so many pods' deletions stop between the API server's two writes
@@ -148,6 +150,7 @@ class FakeApi:
                         request.transport.abort()
                         return web.Response()
                     raise failure
+            self._authorise(request)
             if request.path in self.routes:
                 answer = self.routes[request.path](request)
                 return await answer if asyncio.iscoroutine(answer) else answer
@@ -162,9 +165,7 @@ class FakeApi:
         if not found:
             raise StatusError(404, "NotFound", "no such path")
         key = Key(found["plural"], found["namespace"] or "", found["name"] or "")
-        watching = request.query.get("watch") == "true"
-        verb = {"POST": "create", "PUT": "update"}.get(request.method, request.method.lower())
-        verb = verb if key.name or verb != "get" else ("watch" if watching else "list")
+        verb = _verb(request, found)
         scope = key.plural if key.namespace or verb not in {"list", "watch"} else f"{key.plural}/all"
         if {(verb, key.plural), (verb, scope)} & self.denied:
             raise StatusError(403, "Forbidden", f"{key.plural} is forbidden: cannot {verb} {scope}")
@@ -173,11 +174,23 @@ class FakeApi:
             wanted = body["spec"]["resourceAttributes"]
             allowed = (wanted["verb"], wanted["resource"]) not in self.denied
             return web.json_response(body | {"status": {"allowed": allowed}}, status=201)
-        if watching:
+        if verb == "watch":
             return await self._watch(request, key)
         if not key.name:
             return self._create(request, key, body) if request.method == "POST" else self._list(request, key)
         return self._single(request, key, body, found["sub"] or "")
+
+    def _authorise(self, request: web.Request) -> None:
+        """Refuses the bearer of a token what no role grants them."""
+        found = _PATH.fullmatch(request.path)
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if found is None or bearer not in self.granted:
+            return
+        verb, resource = _verb(request, found), "/".join(filter(None, (found["plural"], found["sub"])))
+        if (verb, resource) not in self.granted[bearer]:
+            message = f'{resource} is forbidden: User "{bearer}" cannot {verb} resource'
+            self.forbidden.append(f"{verb} {resource}")
+            raise StatusError(403, "Forbidden", message)
 
     def _single(self, request: web.Request, key: Key, body: Any, sub: str) -> web.Response:
         current = self.objects.get(key)
@@ -385,6 +398,14 @@ class FakeApi:
             str(_field(obj, path)) == value
             for path, _, value in (term.partition("=") for term in _terms(request, "fieldSelector"))
         )
+
+
+def _verb(request: web.Request, path: re.Match[str]) -> str:
+    """The verb that an authoriser is asked about."""
+    verb = {"POST": "create", "PUT": "update"}.get(request.method, request.method.lower())
+    if path["name"] or verb != "get":
+        return verb
+    return "watch" if request.query.get("watch") == "true" else "list"
 
 
 def _now() -> str:

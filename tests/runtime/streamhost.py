@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from fakeapi import FakeApi, Obj
-from syncing import CONTROL, TENANT, WORK
+from syncing import CONTROL, SYNCER, TENANT, WORK, granted
 
 from kube.apis import ApiResource
 from kube.auth import Access
 from kube.client import Client
 from kube.objects import Key
 from syncer.core.names import host_name
+from syncer.core.policy import Sync
 from syncer.core.scope import Nothing, Scope
 from syncer.engine.metrics import Metrics
+from syncer.kinds.registry import registry
 from syncer.serve.certificates import ServingTls
 from syncer.serve.kubelet import Kubelet
 from syncer.serve.podlookup import PodLookup
 from vcp import certificates, pki
+from vcp.render.syncer import in_tenant
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 API_SERVER = ("system:apiserver", ("system:masters",))
@@ -198,8 +201,9 @@ class Endpoint:
 
     @contextlib.asynccontextmanager
     async def serving(self, scope: Scope, access: Access | None = None) -> AsyncIterator["Endpoint"]:
+        self.tenant.granted[SYNCER] = granted(in_tenant(registry(Sync())))
         async with (
-            Client(Access(self.tenant.url), timeout=5) as tenant,
+            Client(Access(self.tenant.url, token=SYNCER), timeout=5) as tenant,
             Client(access or Access(self.host.url), timeout=5) as host,
         ):
             lookup = PodLookup(scope, tenant, host)

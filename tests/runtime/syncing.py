@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from fakeapi import FakeApi, Obj
@@ -20,8 +20,18 @@ from syncer.engine.leadership import Leadership
 from syncer.engine.manager import Manager, Parts
 from syncer.engine.metrics import Metrics
 from syncer.kinds.registry import registry
+from vcp.render.syncer import in_tenant, on_host
 
 TENANT, WORK, CONTROL = "acme", "vcp-acme-work", "vcp-acme"
+
+
+SYNCER = "syncer"
+LEASE = {"resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def granted(rules: Iterable[Obj]) -> set[tuple[str, str]]:
+    """(verb, resource) of RBAC rules."""
+    return {(verb, resource) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
 
 
 @dataclass
@@ -38,9 +48,11 @@ class Cluster:
     async def syncer(self, name: str = "syncer-0", kinds: Kinds | None = None) -> AsyncIterator[Manager]:
         """A running syncer that is drained at the end."""
         kinds = kinds or registry(Sync())
+        self.tenant.granted[SYNCER] = granted(in_tenant(kinds))
+        self.host.granted[SYNCER] = granted([*on_host(kinds), *on_host(kinds, cluster=True), LEASE])
         async with (
-            Client(Access(self.tenant.url), timeout=5) as tenant,
-            Client(Access(self.host.url), timeout=5) as host,
+            Client(Access(self.tenant.url, token=SYNCER), timeout=5) as tenant,
+            Client(Access(self.host.url, token=SYNCER), timeout=5) as host,
         ):
             clients: dict[Side, Client] = {"tenant": tenant, "host": host}
             leadership = Leadership(host, self.scope.control_namespace, name)
@@ -53,6 +65,8 @@ class Cluster:
                 stop.set()
                 async with asyncio.timeout(10):
                     await task
+        assert self.tenant.forbidden == []
+        assert self.host.forbidden == []
 
     async def delete_tenant_pod(self, name: str, grace: int | None = None) -> None:
         """As a user does."""

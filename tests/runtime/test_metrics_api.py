@@ -15,7 +15,7 @@ from aiohttp import web
 from fakeapi import FakeApi, Obj, StatusError
 from fakehost import FakeHost
 from streamhost import Authorities
-from syncing import TENANT, WORK, Cluster, eventually, settled
+from syncing import SYNCER, TENANT, WORK, Cluster, eventually, settled
 
 from kube.auth import Access
 from kube.client import Client
@@ -117,7 +117,9 @@ async def tenant(authorities: Authorities, monkeypatch: pytest.MonkeyPatch) -> A
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         apis = [await stack.enter_async_context(FakeApi().serve()) for _ in range(2)]
-        clients = [await stack.enter_async_context(Client(Access(api.url), timeout=5)) for api in apis]
+        clients = [
+            await stack.enter_async_context(Client(Access(api.url, token=SYNCER), timeout=5)) for api in apis
+        ]
         cluster = Cluster(*apis)
         FakeHost(cluster.host)
         for one in (a_pod("web", app="web"), a_pod("db")):

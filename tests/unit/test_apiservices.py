@@ -93,7 +93,7 @@ def test_a_namespace_of_every_tenant_brings_all_that_every_tenant_has() -> None:
 
 @pytest.mark.parametrize(("metrics", "verbs"), [(True, {"get", "list"}), (False, set())])
 def test_the_right_goes_with_the_setting(metrics: bool, verbs: set[str]) -> None:
-    rules = [rule for kind in registry(Sync(metrics=metrics)) for rule in kind.rights]
+    rules = [rule for kind in registry(Sync(metrics=metrics)) for rule in kind.rules()]
     asked = [rule for rule in rules if rule.api.group == "metrics.k8s.io"]
     assert {verb for rule in asked for verb in rule.verbs} == verbs
     assert not [rule for rule in asked if rule.cluster]

@@ -16,11 +16,8 @@ from pages import PAGES, ROOT
 
 import vcp.cli
 from syncer.core.declaration import Declaration
-from syncer.core.policy import Sync
 from syncer.engine.metrics import Metrics
-from syncer.kinds.registry import registry
 from vcp.options import Options
-from vcp.render.syncer import rules
 from vcp.spec import load
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=pages.name)
@@ -103,13 +100,6 @@ def test_messages_in_troubleshooting_are_those_of_the_code() -> None:
     parts = {part.strip() for line in quoted for part in re.split("…|: |; ", line) if len(part.strip()) > 3}
     sources = _sources()
     assert sorted(part for part in parts if part not in sources) == []
-
-
-def test_the_rights_in_security_are_those_that_are_rendered() -> None:
-    said = (ROOT / "docs" / "security.md").read_text()
-    for rule in rules(registry(Sync())):
-        row = f"| {', '.join(f'`{one}`' for one in rule['resources'])} | {', '.join(rule['verbs'])} |"
-        assert row in said
 
 
 def test_a_wrong_page_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

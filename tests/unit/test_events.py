@@ -186,5 +186,5 @@ def test_only_host_events_are_looked_at() -> None:
 
 
 def test_events_of_the_host_are_only_read() -> None:
-    (rule,) = Events((Pods(),)).rights
+    (rule,) = [rule for rule in Events((Pods(),)).rules() if rule.side == "host"]
     assert (rule.api, rule.verbs, rule.cluster) == (apis.EVENTS, ("get", "list", "watch"), False)

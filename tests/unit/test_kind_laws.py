@@ -219,6 +219,46 @@ def test_a_host_object_whose_tenant_object_is_gone_is_deleted_only_after_asking(
 
 
 @every_case
+def test_all_that_a_plan_does_is_among_the_rights_of_its_kind(case: Case) -> None:
+    world = case.world()
+    for _ in range(6):
+        acted = False
+        for item in world.items():
+            kind = world.kinds[item.resource]
+            granted = {
+                (rule.side, rule.api, verb, rule.subresource) for rule in kind.rules() for verb in rule.verbs
+            }
+            try:
+                plan = world.plan(item)
+            except Refused:
+                tenant = kind.find(item.key, world.scope)[0]
+                said = kind.refused(tenant, "Refused", "", "") if tenant else None
+                plan = [said] if said else []
+            for action in flat(plan):
+                assert set(takes(action)) <= granted, (item, action)
+            world.apply(wanted := active(plan))
+            acted = acted or bool(wanted)
+        if not acted:
+            return
+
+
+def takes(action: Any) -> Iterator[tuple[str, apis.ApiResource, str, str]]:
+    """(side, API, verb, subresource) of the requests that the executor makes of an action."""
+    match action:
+        case Create():
+            yield action.side, action.api, "create", action.subresource
+        case Patch():
+            yield action.side, action.api, "patch", action.subresource
+        case Delete():
+            yield action.side, action.api, "delete", ""
+        case Absent():
+            yield action.side, action.api, "get", ""
+        case Tokens():
+            yield "tenant", apis.SERVICE_ACCOUNTS, "create", "token"
+            yield "host", apis.SECRETS, "patch" if action.current else "create", ""
+
+
+@every_case
 def test_items_and_what_is_ensured_are_of_registered_kinds(case: Case) -> None:
     world = case.world()
     for item, plan in plans(world):
@@ -272,7 +312,7 @@ def outcome(case: Case, scope: Scope) -> Any:
     world = World(scope, case.tenant, case.host)
     if (kind := world.kinds.get(case.kind)) is None:
         return "this policy has no such kind"
-    told: list[Any] = [kind.rights, dict(kind.watches)]
+    told: list[Any] = [list(kind.rules()), dict(kind.watches)]
     for item in world.items():
         if item.resource == case.kind:
             try:

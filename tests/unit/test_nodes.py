@@ -134,7 +134,7 @@ def test_a_node_that_the_tenant_made_is_left_alone(pods: list[Obj]) -> None:
 
 
 def test_nodes_made_from_pods_need_no_rights_on_the_host() -> None:
-    assert Nodes().rights == ()
+    assert [rule for rule in Nodes().rules() if rule.side == "host"] == []
     assert list(Nodes().watches) == ["tenant"]
 
 
@@ -238,5 +238,5 @@ def test_a_real_node_that_left_the_host_goes_like_an_idle_one() -> None:
 def test_real_nodes_are_read_across_the_cluster_by_selector() -> None:
     nodes = RealNodes("pool=a")
     assert nodes.watches == {"tenant": "", "host": "pool=a"}
-    (rule,) = nodes.rights
+    (rule,) = [rule for rule in nodes.rules() if rule.side == "host"]
     assert (rule.api, rule.verbs, rule.cluster) == (apis.NODES, ("get", "list", "watch"), True)

@@ -87,7 +87,7 @@ def test_servers_are_trusted_under_no_other_name_and_by_no_other_authority() -> 
     ("leaf", "ca", "user", "groups"),
     [
         ("admin", "client-ca", "vcp:admin", {"vcp:admins"}),
-        ("syncer", "client-ca", "vcp:syncer", {"system:masters"}),
+        ("syncer", "client-ca", "vcp:syncer", set()),
         ("dns", "client-ca", "vcp:dns", set()),
         ("controller-manager", "client-ca", "system:kube-controller-manager", set()),
         ("kubelet-client", "client-ca", "system:apiserver", {"system:masters"}),
@@ -208,6 +208,23 @@ def test_a_user_gets_a_certificate_that_ends() -> None:
     assert certificates.subject(certificate) == ("jane", {"dev", "ops"})
     assert certificate.not_valid_after_utc == NOW + timedelta(hours=8)
     assert certificates.belongs(certificate, user.key)
+
+
+def test_a_syncer_of_an_earlier_version_gets_a_certificate_without_all_rights() -> None:
+    files = dict(first().files)
+    old = pki.issue_master(files, life=DAY, now=NOW)
+    reissued = again(existing={**files, "syncer.crt": old.certificate, "syncer.key": old.key})
+    assert reissued.issued == {"syncer": "subject changed"}
+    assert certificates.subject(certificates.read(reissued.files["syncer.crt"])) == ("vcp:syncer", set())
+
+
+def test_the_one_certificate_that_rbac_cannot_bind_ends_and_is_not_stored() -> None:
+    files = first().files
+    own = pki.issue_master(files, life=timedelta(minutes=7), now=NOW)
+    certificate = certificates.read(own.certificate)
+    assert certificates.subject(certificate) == ("vcp:create", {"system:masters"})
+    assert certificate.not_valid_after_utc == NOW + timedelta(minutes=7)
+    assert own.certificate not in files.values()
 
 
 @pytest.mark.parametrize(

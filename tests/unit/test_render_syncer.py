@@ -7,8 +7,10 @@ import pytest
 
 from kube import apis
 from syncer import settings
-from syncer.core.kind import READ, SYNCED, Kind, Rule
+from syncer.core.declaration import Declaration, Owned
+from syncer.core.kind import Kind, Made, Mirror
 from syncer.core.policy import Network
+from syncer.core.rights import READ, SYNCED, Rule
 from vcp import layout, render
 from vcp.render import dns, isolation, syncer
 from vcp.spec import load
@@ -20,8 +22,10 @@ class Wants(Kind):
     """A kind with the rights that a test gives it."""
 
     api = apis.PODS
+    watches = {}
 
     def __init__(self, *rights: Rule) -> None:
+        super().__init__()
         self.rights = rights
 
 
@@ -41,15 +45,48 @@ def test_kinds_with_the_same_verbs_share_a_rule_and_all_is_sorted() -> None:
         rule("", ["pods/status"], "patch"),
         rule("discovery.k8s.io", ["endpointslices"], "get", "list", "watch"),
     ]
-    assert syncer.rules(resources) == expected
-    assert syncer.rules(reversed(resources)) == expected
-    assert syncer.rules(resources, cluster=True) == [rule("", ["nodes"], "get", "list", "watch")]
+    assert syncer.on_host(resources) == expected
+    assert syncer.on_host(reversed(resources)) == expected
+    assert syncer.on_host(resources, cluster=True) == [rule("", ["nodes"], "get", "list", "watch")]
 
 
 def test_what_two_resources_ask_of_one_kind_is_granted_once() -> None:
     twice = [Wants(Rule(apis.SECRETS, READ)), Wants(Rule(apis.SECRETS, ("create", "get")))]
-    assert syncer.rules(twice) == [rule("", ["secrets"], "create", "get", "list", "watch")]
-    assert syncer.rules([]) == []
+    assert syncer.on_host(twice) == [rule("", ["secrets"], "create", "get", "list", "watch")]
+    assert syncer.on_host([]) == []
+
+
+def test_what_a_kind_is_says_most_of_its_rights() -> None:
+    mirror = Mirror(apis.POD_DISRUPTION_BUDGETS, Declaration(owned=Owned(("spec",), ("status",))))
+    assert syncer.on_host([mirror]) == [rule("policy", ["poddisruptionbudgets"], *sorted(SYNCED))]
+    budgets = [
+        rule("policy", ["poddisruptionbudgets"], "get", "list", "watch"),
+        rule("policy", ["poddisruptionbudgets/status"], "patch"),
+    ]
+    made = Made()
+    made.api = apis.STORAGE_CLASSES
+    classes = rule("storage.k8s.io", ["storageclasses"], "create", "get", "list", "patch", "watch")
+    events = rule("", ["events"], "create", "get", "patch")
+    assert syncer.in_tenant([mirror, made]) == [events, *budgets, classes]
+
+
+def test_in_the_tenant_the_syncer_cannot_raise_its_rights_or_write_secrets() -> None:
+    (role,) = [
+        obj
+        for obj in render.tenant_objects(load("name: a"))
+        if (obj["kind"], obj["metadata"]["name"]) == ("ClusterRole", "vcp:syncer")
+    ]
+    granted = {
+        (plural, verb) for one in role["rules"] for plural in one["resources"] for verb in one["verbs"]
+    }
+    assert {verb for plural, verb in granted if plural in {"secrets", "configmaps"}} == {
+        "get",
+        "list",
+        "watch",
+    }
+    assert not [one for one in role["rules"] if "rbac.authorization.k8s.io" in one["apiGroups"]]
+    assert not {"*", "escalate", "bind", "impersonate"} & {word for pair in granted for word in pair}
+    assert ("serviceaccounts/token", "create") in granted
 
 
 def by_name(text: str) -> dict[str, render.Obj]:

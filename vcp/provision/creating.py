@@ -7,7 +7,7 @@ that died anywhere is continued by the same command and removed by `vcp delete`.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ ISOLATION = {
 # CoreDNS asks an API that does not answer, or does not know it yet, ever less often. And what starts beside
 # the API server takes processor time from it.
 _AFTER_THE_API = {"syncer and DNS"}
+_SKEW = timedelta(minutes=5)  # by which this clock may differ from the tenant's
 # The parts without which there is no API.
 _API = {"api", "etcd"}
 
@@ -207,9 +208,8 @@ async def _finish(
     with progress.step("API"):
         await waiting.until_ready(host, spec.namespace, first, left(), progress)
         progress.result("ready")
-    access = auth.Access(
-        "", ca=files["server-ca.crt"], certificate=files["syncer.crt"], key=files["syncer.key"]
-    )
+    own = pki.issue_master(files, life=timedelta(seconds=left()) + _SKEW, now=datetime.now(UTC))
+    access = auth.Access("", ca=files["server-ca.crt"], certificate=own.certificate, key=own.key)
     for step in steps:
         if step.name in _AFTER_THE_API:
             outcomes += await _apply(creation, step.name, step.objects)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from syncer.kinds.registry import registry
 from vcp import kubeconfig, layout, pki
 from vcp.render import api, dns, etcd, isolation, syncer
 from vcp.render.encoding import redact, secret_files
@@ -100,8 +101,9 @@ def publication(spec: Spec, material: pki.Material, server: str) -> Step:
 
 
 def tenant_objects(spec: Spec) -> tuple[Obj, ...]:
-    """What is applied inside the tenant cluster, with the syncer's certificate, once its API answers."""
+    """What is applied inside the tenant cluster once its API answers."""
     found = objects(spec, "tenant")
+    found["ClusterRole/vcp:syncer"]["rules"] = syncer.in_tenant(registry(spec.sync))
     for obj in found.values():
         own = {key: value for key, value in obj["metadata"]["labels"].items() if key.startswith("rbac.")}
         obj["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "vcp", **own}

@@ -1,4 +1,4 @@
-"""The syncer: its rights on the host, which follow from the kinds that it syncs, its settings, its pods."""
+"""The syncer: its rights on either side, which follow from its kinds, its settings, its pods."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import msgspec
 from syncer import settings
 from syncer.core.kind import Kind
 from syncer.core.policy import Network
+from syncer.core.rights import ENGINE, Rule
 from syncer.kinds.registry import registry
 from vcp import __version__, layout
 from vcp.distros import pod as parts
@@ -27,17 +28,13 @@ def image(spec: Spec) -> str:
     return parts.image(spec, spec.images.syncer, "docker.io/library", "vcp-syncer", __version__)
 
 
-def rules(resources: Iterable[Kind], *, cluster: bool = False) -> list[Obj]:
-    """RBAC rules for all that the resources need, in the workload namespace or of the whole cluster.
-
-    Each kind gets the verbs that any resource asks for; kinds of one group with the same verbs share a rule.
-    """
+def rules(taken: Iterable[Rule]) -> list[Obj]:
+    """RBAC rules that grant all that is taken, each resource once; resources of one group with the same verbs
+    share a rule."""
     verbs: dict[tuple[str, str], set[str]] = {}
-    for resource in resources:
-        for rule in resource.rights:
-            if rule.cluster is cluster:
-                plural = f"{rule.api.plural}/{rule.subresource}" if rule.subresource else rule.api.plural
-                verbs.setdefault((rule.api.group, plural), set()).update(rule.verbs)
+    for rule in taken:
+        plural = f"{rule.api.plural}/{rule.subresource}" if rule.subresource else rule.api.plural
+        verbs.setdefault((rule.api.group, plural), set()).update(rule.verbs)
     shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (group, plural), wanted in sorted(verbs.items()):
         shared.setdefault((group, tuple(sorted(wanted))), []).append(plural)
@@ -47,13 +44,25 @@ def rules(resources: Iterable[Kind], *, cluster: bool = False) -> list[Obj]:
     ]
 
 
+def on_host(kinds: Iterable[Kind], *, cluster: bool = False) -> list[Obj]:
+    """The rules in the workload namespace, or those of the whole cluster."""
+    taken = (rule for kind in kinds for rule in kind.rules())
+    return rules(rule for rule in taken if rule.side == "host" and rule.cluster is cluster)
+
+
+def in_tenant(kinds: Iterable[Kind]) -> list[Obj]:
+    """The rules in the tenant, in all of its namespaces."""
+    taken = (*ENGINE, *(rule for kind in kinds for rule in kind.rules()))
+    return rules(rule for rule in taken if rule.side == "tenant")
+
+
 def rights(spec: Spec) -> list[Obj]:
     """The account, and roles that hold before the first pod runs; cluster-wide ones only if asked for."""
     found = objects(spec, "rights")
     registered = registry(spec.sync)
-    found["Role/vcp-syncer"]["rules"] = rules(registered)
+    found["Role/vcp-syncer"]["rules"] = on_host(registered)
     role, binding = found.pop("ClusterRole/vcp-syncer"), found.pop("ClusterRoleBinding/vcp-syncer")
-    if cluster := rules(registered, cluster=True):
+    if cluster := on_host(registered, cluster=True):
         role["rules"] = cluster
         name = layout.cluster_role(spec.name)
         role["metadata"]["name"] = binding["metadata"]["name"] = binding["roleRef"]["name"] = name

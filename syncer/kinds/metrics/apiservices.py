@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from kube import apis
 from kube.objects import Key, Obj, key_of, uid_of
 from syncer.core.actions import Action, Create, Delete, Ensure, Patch, Side
-from syncer.core.kind import Made, Rule, Trigger
+from syncer.core.kind import Made, Trigger
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.metrics import registration
 from syncer.kinds.services import builtin
@@ -34,7 +35,11 @@ class ApiServices(Made):
 
     def __init__(self, *, metrics: bool = True) -> None:
         super().__init__()
-        self.rights = (Rule(apis.POD_METRICS, ("get", "list")),) if metrics else ()
+        served = (
+            Rule(apis.POD_METRICS, ("get", "list")),
+            Rule(apis.SUBJECT_ACCESS_REVIEWS, ("create",), side="tenant"),
+        )
+        self.rights = (Rule(self.api, ("delete",), side="tenant"), *(served if metrics else ()))
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         return (registration.KEY,) if obj["metadata"]["name"] == registration.NAME else ()

@@ -6,7 +6,8 @@ from kube import apis
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core import marks
 from syncer.core.actions import Action, Create, Delete, Patch
-from syncer.core.kind import SYNCED, Mirror, Rule, Trigger
+from syncer.core.kind import Mirror, Trigger
+from syncer.core.rights import SYNCED, Rule
 from syncer.core.scope import Scope
 from syncer.kinds.pods import changes, lifecycle, references, spec, status, streams
 from syncer.kinds.pods.partial import HostPod, TenantPod
@@ -67,10 +68,13 @@ class Pods(Mirror):
     )
     # Token Secrets are this kind's own, and so are streams: whoever has pods has their logs.
     rights = (
-        Rule(apis.PODS, SYNCED),
         *(Rule(apis.PODS, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize")),
         *(Rule(apis.PODS, verbs, sub) for sub, verbs in streams.RIGHTS.items()),
         Rule(apis.SECRETS, SYNCED),
+        Rule(apis.PODS, ("patch", "delete"), side="tenant"),
+        Rule(apis.PODS, ("patch",), "status", side="tenant"),
+        Rule(apis.PODS, ("create",), "binding", side="tenant"),
+        Rule(apis.SERVICE_ACCOUNTS, ("create",), "token", side="tenant"),
     )
     also = {
         ("tenant", apis.NAMESPACES): Trigger(_of_namespace),

@@ -10,6 +10,7 @@ from kube import apis
 from kube.objects import Key, Obj, key_of
 from syncer.core.actions import Action, Side
 from syncer.core.kind import Kind
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.services import builtin
 
@@ -23,6 +24,7 @@ class Endpoints(Kind):
     to_tenant = "those of the Services that every tenant has, made by the syncer"
     watches = {"tenant": _BY_OTHERS}
     also = builtin.IN_NAMESPACES
+    rights = (Rule(apis.ENDPOINTS, ("create", "patch", "delete"), side="tenant"),)
 
     def concerned(self, side: Side, obj: Obj) -> Iterable[Key]:
         key = key_of(obj)

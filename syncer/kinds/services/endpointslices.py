@@ -11,6 +11,7 @@ from kube.objects import Key, Obj, is_deleting, key_of, labels_of, uid_of
 from syncer.core import marks
 from syncer.core.actions import Action, Create, Delete, Patch, Report
 from syncer.core.kind import Mirror, Trigger
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.pods.whereabouts import addresses, whereabouts
 from syncer.kinds.services import builtin, slices
@@ -46,6 +47,7 @@ class EndpointSlices(Mirror):
     watches = {"tenant": f"{builtin.MANAGED_BY}!={_COMPUTED}", "host": marks.selector("{tenant}")}
     indexes = {"tenant": {"service": _service, "address": _addresses}}
     honours = ("network",)
+    rights = (Rule(apis.ENDPOINT_SLICES, ("create", "patch", "delete"), side="tenant"),)
     also = {
         **builtin.IN_NAMESPACES,
         ("tenant", apis.SERVICES): Trigger(_of_service),

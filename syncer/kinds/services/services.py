@@ -11,6 +11,7 @@ from kube.patches import merge_patch
 from syncer.core import marks
 from syncer.core.actions import Action, Patch, Wait
 from syncer.core.kind import Mirror
+from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.services import admission, allocation, builtin
 from syncer.kinds.services.spec import DECLARED, host_service, type_of
@@ -33,6 +34,7 @@ class Services(Mirror):
     also = builtin.IN_NAMESPACES
 
     honours = ("sync.services.annotations", "sync.services.external_names")
+    rights = (Rule(apis.SERVICES, ("create", "patch", "delete"), side="tenant"),)
 
     def plan(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         if key in builtin.KEYS:

@@ -20,6 +20,48 @@ def test_the_written_kubeconfig_is_an_admin_but_no_system_master(tenant: Tenant)
     assert tenant.kubectl("auth", "can-i", "*", "*", "--all-namespaces").stdout.strip() == "yes"
 
 
+def test_the_syncer_may_do_what_its_kinds_do_and_create_gives_it_back(tenant: Tenant) -> None:
+    """Without its role it loses nothing that runs, and it says that it is not at work."""
+
+    def may(verb: str, resource: str) -> bool:
+        plural, _, part = resource.partition("/")
+        question = ("auth", "can-i", verb, plural, "--all-namespaces", f"--subresource={part}")
+        return tenant.kubectl(*question, "--as", "vcp:syncer", check=False).stdout.strip() == "yes"
+
+    for verb, resource in (("create", "pods/binding"), ("patch", "services/status"), ("watch", "secrets")):
+        assert may(verb, resource), (verb, resource)
+    for verb, resource in (
+        *(("create", one) for one in ("secrets", "pods", "clusterrolebindings", "namespaces", "pods/exec")),
+        *(("delete", "namespaces"), ("update", "secrets"), ("impersonate", "users"), ("*", "*")),
+    ):
+        assert not may(verb, resource), (verb, resource)
+
+    tenant.kubectl("apply", "-f", "-", stdin=json.dumps(pod("before", "sleep", "3600")))
+    tenant.kubectl("wait", "--for=condition=Ready", "pod/before", "--timeout=60s")
+    tenant.kubectl("delete", "clusterrole", "vcp:syncer")
+    assert not may("watch", "pods")
+    restart = ("-n", tenant.namespace, "delete", "pod", "-l", "vcp.dev/component=syncer", "--wait=false")
+    tenant.vcp.lab.kubectl(*restart)  # one that starts anew knows nothing of the tenant
+    tenant.kubectl("apply", "-f", "-", stdin=json.dumps(pod("meanwhile", "sleep", "3600")))
+    eventually("a syncer that says it is not ready", lambda: not _ready(tenant))
+    running = tenant.vcp.lab.get("-n", tenant.work, "pods")["items"]
+    assert [one["metadata"]["annotations"]["vcp.dev/name"] for one in running] == ["before"]
+
+    tenant.vcp.run("create", tenant.name)
+    for name in ("before", "meanwhile"):
+        tenant.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    assert tenant.get("pod", "before")["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def _ready(tenant: Tenant) -> bool:
+    return any(
+        one["status"] == "True"
+        for each in tenant.host_pods("syncer")
+        for one in each["status"].get("conditions", ())
+        if one["type"] == "Ready"
+    )
+
+
 def test_an_anonymous_client_gets_only_the_health_paths(tenant: Tenant) -> None:
     url = f"https://{address(tenant)}"
     for path, code in (
