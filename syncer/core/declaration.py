@@ -28,7 +28,7 @@ class Owned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a tenant may not set a field, and the key of the policy that lets them: `true` lets them set it to
-    anything, a list to its members. Without a key nothing does."""
+    anything, a list to its members, a mapping to its keys. Without a key nothing does."""
 
     reason: str
     allow: str = ""
@@ -64,8 +64,8 @@ class Declaration(
         return Paths({path: (path, kind) for path, kind in kinds.items()})
 
     @cached_property
-    def _refused(self) -> Paths[tuple[str, Refusal]]:
-        return Paths({path: (path, refusal) for path, refusal in self.refused.items()})
+    def _refused(self) -> Paths[Refusal]:
+        return Paths(self.refused)
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -97,20 +97,24 @@ class Declaration(
         return self._places.mapped(obj, change)
 
     def problems(self, obj: Obj, sync: Sync) -> Iterator[Problem]:
-        """Every refused field that is set and that the policy does not allow, and every place that does not
-        hold what is declared: it might name something of the host."""
+        """Every refusal, and every place that does not hold what is declared: it might name something of the
+        host."""
         for path in self._places.misfits(obj):
             yield Problem(path, "is not what this kind has there")
         for (path, kind), value in self._places.found(obj):
             if not isinstance(value, str if kind else dict):
                 yield Problem(path, f"does not hold a {'name' if kind else 'selector'}")
-        for (path, refusal), value in self._refused.found(obj):
+        yield from self.refusals(obj, sync)
+
+    def refusals(self, obj: Obj, sync: Sync) -> Iterator[Problem]:
+        """Every refused field that is set and that the policy does not allow."""
+        for place, refusal, value in self._refused.located(obj):
             allowed = _policy(sync, refusal.allow)
-            if isinstance(allowed, tuple | list):
+            if isinstance(allowed, tuple | list | dict):
                 if value not in allowed:
-                    yield Problem(path, f"{value} {refusal.reason}", refusal.allow)
+                    yield Problem(place, f"{value} {refusal.reason}", refusal.allow)
             elif allowed is not True:
-                yield Problem(path, refusal.reason, refusal.allow)
+                yield Problem(place, refusal.reason, refusal.allow)
 
     def to_host(self, tenant: Obj, scope: Scope) -> Obj:
         """The fields of the tenant as the host has them. Raises Refused."""

@@ -61,7 +61,7 @@ class Pods(Mirror):
         *(
             f"sync.pods.{field}"
             for field in (
-                *("volumes", "priority_classes", "runtime_classes", "schedulers", "node_names"),
+                *("volumes", "priority_classes", "schedulers", "node_names"),
                 *("node_selector", "tolerations", "annotations_to_tenant"),
             )
         ),

@@ -1,10 +1,10 @@
-"""Which tenant objects a pod refers to by name, and their names on the host."""
+"""Which tenant objects a pod refers to by name, and their names on the host; which fields are refused."""
 
 from itertools import product
 
 from kube.objects import Key, Obj, key_of
 from syncer.core import names
-from syncer.core.declaration import Declaration
+from syncer.core.declaration import Declaration, Refusal
 from syncer.core.messages import Wording
 from syncer.core.scope import Scope
 from syncer.kinds.pods.tokens import secret_name
@@ -38,7 +38,21 @@ DECLARED = Declaration(
         **{f"spec.volumes[].{path}": kind for path, kind in _IN_VOLUMES.items()},
         "spec.imagePullSecrets[].name": "secrets",
         "spec.serviceAccountName": "serviceaccounts",
-    }
+    },
+    refused={
+        **dict.fromkeys(
+            (
+                *("spec.resourceClaims", "spec.resources.claims"),
+                *(f"spec.{one}[].resources.claims" for one in _CONTAINERS),
+            ),
+            Refusal(reason="claims of dynamic resources are not synced to the host"),
+        ),
+        "spec.schedulingGroup": Refusal(reason="pod groups are not synced to the host"),
+        "spec.workloadRef": Refusal(reason="workloads are not synced to the host"),
+        "spec.runtimeClassName": Refusal(
+            reason="is not mapped to a class of the host", allow="sync.pods.runtimeClasses"
+        ),
+    },
 )
 
 

@@ -20,7 +20,7 @@ ALWAYS = frozenset(
     ]
 )
 _BY_POLICY = fields.VOLUME_TYPES - ALWAYS
-_ALLOW = "spec.sync.pods.volumes"
+_ALLOW = "sync.pods.volumes"
 _REFUSED_SOURCES = {
     "clusterTrustBundle": "trust bundles are not synced to the host",
     "podCertificate": "pod certificates are not issued on the host",
