@@ -9,13 +9,13 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kube import errors as kube
 from kube.apis import ApiResource
 from kube.client import Client
+from kube.objects import Obj
 
-Obj = dict[str, Any]
 T = TypeVar("T")
 
 

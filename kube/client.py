@@ -14,7 +14,8 @@ import msgspec
 
 from kube import auth, errors, requests, watching
 from kube.apis import ApiResource
-from kube.requests import Obj, Request
+from kube.objects import Obj
+from kube.requests import Request
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,9 +1,8 @@
 """Why a control plane is not ready yet: what its pods, claims and Events say, as a person would look."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-Obj = Mapping[str, Any]
+from kube.objects import Obj
 
 # Waiting reasons of containers that are part of every start and explain nothing.
 _USUAL = {"ContainerCreating", "PodInitializing"}

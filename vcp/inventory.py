@@ -4,7 +4,7 @@ The Secret `control-plane` says that a tenant exists and what its spec is; its a
 kubeconfig has been published and when its first certificate expires; the workloads' status says how it is.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,10 @@ import msgspec
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import layout
 from vcp.errors import NotFoundError
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 SELECTOR = f"{layout.PART_OF}=vcp"
 # Annotations of the record, written when the kubeconfig has been published.

@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
 from kube import apis, auth, portforward, requests
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import layout
-
-Obj = Mapping[str, Any]
 
 SERVICE = "api"
 _PROBE_LIMIT = 3.0  # seconds; an address that cannot be reached is mostly silent

@@ -21,7 +21,8 @@ import podrules
 import servicerules
 from aiohttp import web
 
-Obj = dict[str, Any]
+from kube.objects import Obj
+
 _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?"

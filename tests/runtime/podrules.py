@@ -4,7 +4,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Obj = dict[str, Any]
+from kube.objects import Obj
 
 _MERGE_KEYS = {
     "conditions": "type",

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-Obj = dict[str, Any]
+from kube.objects import Obj
 
 
 class TakenError(Exception):

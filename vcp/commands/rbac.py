@@ -2,6 +2,7 @@
 
 import click
 
+from kube.objects import Obj
 from vcp import config, output, render
 from vcp import spec as specs
 from vcp.commands import create
@@ -72,7 +73,7 @@ def _needs(spec: specs.Spec, *, anywhere: bool) -> list[permissions.Need]:
     ]
 
 
-def _print(found: list[grants.Obj], spec: specs.Spec, form: str, *, anywhere: bool) -> None:
+def _print(found: list[Obj], spec: specs.Spec, form: str, *, anywhere: bool) -> None:
     if form == "json":
         output.data(output.encode({"apiVersion": "v1", "kind": "List", "items": found}, "json"))
         return

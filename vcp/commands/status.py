@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 import msgspec
 
 from kube import apis
 from kube import errors as kube
+from kube.objects import Obj
 from vcp import diagnosis, inventory, output
 from vcp.session import Session, complete_names, on_host
 
-Obj = Mapping[str, Any]
 _RENEW_BEFORE = timedelta(days=30)
 
 

@@ -3,9 +3,10 @@
 Why each of these is as it is: docs/decisions/0021-what-k3s-does-at-start.md.
 """
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.distros import pod as parts
-from vcp.distros.pod import PKI, ApiPod, Obj
+from vcp.distros.pod import PKI, ApiPod
 from vcp.spec import Spec
 
 _TLS = (

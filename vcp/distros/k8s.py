@@ -3,9 +3,10 @@
 Flags and their meaning: `kube-apiserver --help` and `kube-controller-manager --help` of the version.
 """
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.distros import pod as parts
-from vcp.distros.pod import PKI, ApiPod, Obj
+from vcp.distros.pod import PKI, ApiPod
 from vcp.spec import Spec
 
 _CONTROLLER = "pki-controller-manager"

@@ -5,12 +5,11 @@ from typing import Any
 
 import msgspec
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.spec import Spec
 from vcp.spec.model import Resources
 from vcp.spec.units import quantity
-
-Obj = dict[str, Any]
 
 CONFIG = "/etc/vcp/config"
 PKI = "/etc/vcp/pki"

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import layout
-
-Obj = Mapping[str, Any]
 
 _PARALLEL = 8
 # What the server writes by itself, in dry runs too.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import inspect
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,14 +13,13 @@ from kube import apis
 from kube import errors as kube
 from kube.cache import Cache, View, watching
 from kube.client import Client
+from kube.objects import Obj
 from vcp import diagnosis, inventory, layout
 from vcp.doctor import probe
 from vcp.doctor.host_findings import Seen
 from vcp.provision import lifetime
 from vcp.render import doctor as rendering
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 _LIFE = timedelta(minutes=10)  # after which `vcp reap` may remove what a killed doctor has left
 _PODS_LIMIT = 60.0  # seconds; pulling the image takes most of it

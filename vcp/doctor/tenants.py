@@ -1,7 +1,7 @@
 """Gathers what `vcp doctor NAME` judges about a tenant."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +16,6 @@ from vcp.doctor.finding import Finding, checked, not_checked
 from vcp.errors import VcpError
 from vcp.provision import collecting, creating, facts
 from vcp.session import Session
-
-Obj = Mapping[str, Any]
 
 _LIMIT = 20.0  # seconds for a part that talks to the tenant
 

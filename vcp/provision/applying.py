@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import layout
 from vcp.errors import RefusedError
 
-Obj = Mapping[str, Any]
 Outcome = Literal["created", "changed", "unchanged"]
 
 _PARALLEL = 8

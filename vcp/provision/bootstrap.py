@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 from kube import apis, auth, requests
 from kube import errors as kube
 from kube.cache import View, watching
 from kube.client import Client
+from kube.objects import Obj
 from vcp import output, routes
 from vcp.errors import DeadlineError
 from vcp.provision import applying
@@ -40,7 +40,7 @@ async def inside(
         ) from error
 
 
-async def furnish(tenant: Client, objects: Sequence[Mapping[str, Any]], progress: output.Progress) -> None:
+async def furnish(tenant: Client, objects: Sequence[Obj], progress: output.Progress) -> None:
     """Applies `objects` in the tenant, as soon as it takes them."""
     while refusal := await _refusal(tenant, objects):
         progress.waiting(refusal)
@@ -65,7 +65,7 @@ async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> 
         await asyncio.sleep(_PAUSE)
 
 
-async def _refusal(tenant: Client, objects: Sequence[Mapping[str, Any]]) -> str:
+async def _refusal(tenant: Client, objects: Sequence[Obj]) -> str:
     """Why the objects could not be applied yet; empty when they are. Other errors are raised."""
     refusal = ""
     try:

@@ -4,18 +4,16 @@ Secrets are not read. Each part is tried by itself: what cannot be had is named 
 """
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kube import apis, auth, portforward, requests
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import layout, output, routes
 from vcp.errors import VcpError
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 _PARALLEL = 4
 _TAIL = 10_000  # lines of each log

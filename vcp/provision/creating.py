@@ -5,22 +5,20 @@ that died anywhere is continued by the same command and removed by `vcp delete`.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from kube import apis, auth
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import inventory, layout, lock, output, pki, render, routes
 from vcp.errors import HostError, RefusedError
 from vcp.provision import applying, bootstrap, facts, lifetime, permissions, pruning, waiting
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 # What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
 ISOLATION = {

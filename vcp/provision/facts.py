@@ -13,8 +13,6 @@ from vcp import inventory, layout, render
 from vcp import spec as specs
 from vcp.errors import RefusedError
 
-Obj = Mapping[str, Any]
-
 _RANGE = re.compile(r"range of valid IPs is ([0-9a-fA-F.:/]+)")
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 

@@ -4,14 +4,13 @@ The needs are those that the command itself asks the host about before it change
 what is granted and what is asked for cannot drift apart.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from kube import apis
+from kube.objects import Obj
 from vcp import layout
 from vcp.provision.permissions import Need
-
-Obj = Mapping[str, Any]
 
 
 class Account(NamedTuple):

@@ -4,13 +4,12 @@ The moment, not the length of life, stands on the host, so that whoever reaps ne
 knowledge of when a create began. docs/decisions/0017-ttl.md says more.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import inventory, layout
 from vcp.errors import RefusedError
 from vcp.spec import Spec, units
@@ -35,7 +34,7 @@ def written(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def record(host: Client, spec: Spec) -> Mapping[str, Any] | None:
+async def record(host: Client, spec: Spec) -> Obj | None:
     """What the host knows about the tenant so far."""
     try:
         return await host.get(apis.SECRETS, spec.namespace, layout.RECORD)
@@ -43,7 +42,7 @@ async def record(host: Client, spec: Spec) -> Mapping[str, Any] | None:
         return None
 
 
-def decide(spec: Spec, record: Mapping[str, Any] | None, now: datetime) -> datetime | None:
+def decide(spec: Spec, record: Obj | None, now: datetime) -> datetime | None:
     """Pure: when the tenant expires from this create on; `record` is what there was before it."""
     before = inventory.spec_of(record).get("ttl", "") if record else ""
     return moment(spec.ttl, before=before, current=inventory.expiry(record) if record else None, now=now)

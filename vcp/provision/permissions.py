@@ -1,16 +1,15 @@
 """Asks the host what the user may do before anything is changed, so that a create does not fail halfway."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from kube import apis
 from kube.client import Client
+from kube.objects import Obj
 from vcp.errors import RefusedError
 from vcp.provision import pruning, removing
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 
 class Need(NamedTuple):

@@ -1,16 +1,14 @@
 """Removes what an earlier spec had put on the host and the present one does not: a quota, say."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
+from kube.objects import Obj
 from vcp import inventory, layout
 from vcp.spec import Spec
-
-Obj = Mapping[str, Any]
 
 # The kinds that depend on settings which may be taken back.
 KINDS = (apis.RESOURCE_QUOTAS, apis.LIMIT_RANGES, apis.POD_DISRUPTION_BUDGETS, apis.NETWORK_POLICIES)

@@ -6,18 +6,17 @@ nothing writes any more, the record last so that an interrupted delete can be co
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from kube import apis
 from kube import errors as kube
 from kube.cache import Cache, View, watching
 from kube.client import Client
+from kube.objects import Obj
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
 from vcp.provision import pruning
-
-Obj = Mapping[str, Any]
 
 # In the order of deletion.
 KINDS = (

@@ -1,16 +1,14 @@
 """Waits for a control plane by watching it, and says why it is not there yet."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from kube import apis
 from kube import errors as kube
 from kube.cache import Cache, View, watching
 from kube.client import Client
+from kube.objects import Obj
 from vcp import diagnosis, inventory, output
 from vcp.errors import DeadlineError
-
-Obj = Mapping[str, Any]
 
 
 async def until_ready(

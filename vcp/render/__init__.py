@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from kube.objects import Obj
 from syncer.kinds.registry import registry
 from vcp import kubeconfig, layout, pki
 from vcp.render import api, dns, etcd, isolation, syncer
 from vcp.render.encoding import redact, secret_files
-from vcp.render.manifests import Obj, objects
+from vcp.render.manifests import objects
 from vcp.spec import Spec
 
 __all__ = [

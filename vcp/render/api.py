@@ -5,10 +5,11 @@ from collections.abc import Iterable
 
 import yaml
 
+from kube.objects import Obj
 from vcp import distros, layout, pki
 from vcp.distros.pod import FILES
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
-from vcp.render.manifests import Obj, component_of, objects, pod_template, spread
+from vcp.render.manifests import component_of, objects, pod_template, spread
 from vcp.spec import Spec
 
 _SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}

@@ -3,9 +3,10 @@
 It stands beside the API server, where the tenant cannot change it, and answers before the first pod asks.
 """
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.distros import pod as parts
-from vcp.render.manifests import Obj, objects, pod_template, spread
+from vcp.render.manifests import objects, pod_template, spread
 from vcp.spec import Spec
 
 VERSION = "v1.14.7"

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.render import syncer
-from vcp.render.manifests import Obj, documents
+from vcp.render.manifests import documents
 from vcp.spec import Spec
 
 SERVER, ASKING, CAGED = "server", "asking", "caged"

@@ -3,11 +3,10 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
-Obj = dict[str, Any]
+from kube.objects import Obj
 
 CHECKSUM = "vcp.dev/checksum"
 REDACTED = "UkVEQUNURUQ="  # "REDACTED": still a valid manifest
@@ -17,7 +16,7 @@ def secret_data(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: base64.b64encode(content).decode() for name, content in files.items()}
 
 
-def secret_files(secrets: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+def secret_files(secrets: Iterable[Obj]) -> dict[str, bytes]:
     """The files of all given Secrets, as `vcp.pki.renew` wants them; of two of one name the first wins."""
     files: dict[str, bytes] = {}
     for secret in secrets:

@@ -4,9 +4,10 @@ The number of members is final (vcp.spec.immutable_violations): a member that is
 `--initial-cluster` refuses to start or forms a cluster of its own; it has to join by `member add` first.
 """
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.distros import pod as parts
-from vcp.render.manifests import Obj, objects, pod_template, spread
+from vcp.render.manifests import objects, pod_template, spread
 from vcp.spec import Spec
 from vcp.spec.units import quantity
 

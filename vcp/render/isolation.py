@@ -3,9 +3,10 @@
 import ipaddress
 from collections.abc import Collection, Iterable
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.render.encoding import secret_data
-from vcp.render.manifests import Obj, objects
+from vcp.render.manifests import objects
 from vcp.spec import Spec, dump
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 import yaml
 
+from kube.objects import Obj
 from vcp import layout
 from vcp.spec import Spec
-
-Obj = dict[str, Any]
 
 _HERE = Path(__file__).parent.parent
 _COMPONENTS = {"api", "etcd", "syncer", "dns"}

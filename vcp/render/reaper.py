@@ -1,7 +1,8 @@
 """The reaper: a CronJob that deletes expired tenants, and no more rights than that takes."""
 
+from kube.objects import Obj
 from vcp import layout
-from vcp.render.manifests import Obj, documents
+from vcp.render.manifests import documents
 
 NAME = "vcp-reaper"
 

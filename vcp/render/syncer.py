@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from kube.objects import Obj
 from syncer import settings
 from syncer.core.kind import Kind
 from syncer.core.policy import Network
@@ -12,7 +13,7 @@ from syncer.core.rights import ENGINE, Rule
 from syncer.kinds.registry import registry
 from vcp import __version__, layout
 from vcp.distros import pod as parts
-from vcp.render.manifests import Obj, objects, pod_template, spread
+from vcp.render.manifests import objects, pod_template, spread
 from vcp.spec import Spec
 
 

@@ -1,14 +1,11 @@
 """Compares a tenant with the host: every object that belongs there has its twin, and nothing is left over."""
 
-from typing import Any
-
-from kube.objects import Key, key_of
+from kube.objects import Key, Obj, key_of
 from syncer.core.names import host_name
 from syncer.kinds.pods.references import references
 
 from ..tenants.conftest import Tenant
 
-Obj = dict[str, Any]
 _FINISHED = {"Succeeded", "Failed"}
 
 

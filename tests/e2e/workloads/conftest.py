@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from kube.objects import Obj
+
 from ..conftest import DEADLINE, LabUser, eventually
 from ..objects import pod
 from ..tenants.conftest import Tenant, Vcp, new_name
-
-Obj = dict[str, Any]
 
 
 class Place:
