@@ -7,7 +7,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 
 NANO = 10**9
-_QUANTITY = re.compile(r"([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?")
 _FACTORS = {
     "": Decimal(1),
     **{suffix: Decimal(10) ** power for suffix, power in (("n", -9), ("u", -6), ("m", -3))},
@@ -16,14 +16,18 @@ _FACTORS = {
 }
 
 
+def quantity(text: str) -> Decimal:
+    """The number that a text such as `500m` or `5Gi` stands for. Raises ValueError."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity; write for example 500m, 2 or 5Gi")
+    suffix = match[2] or ""
+    return Decimal(match[1]) * (_FACTORS.get(suffix) or Decimal(10) ** int(suffix[1:]))
+
+
 def nanos(text: str) -> int:
     """Billionths, rounded up as the API rounds. Raises ValueError."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None or match[1].count(".") > 1 or not any(map(str.isdigit, match[1])):
-        raise ValueError(f"{text!r} is no quantity")
-    number, suffix = Decimal(match[1]), match[2] or ""
-    factor = _FACTORS.get(suffix) or Decimal(10) ** int(suffix[1:])
-    return int((number * factor * NANO).to_integral_value(ROUND_CEILING))
+    return int((quantity(text) * NANO).to_integral_value(ROUND_CEILING))
 
 
 def text(nano: int) -> str:

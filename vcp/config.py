@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from vcp.errors import UsageError
-from vcp.spec import units
+from vcp.spec.durations import duration
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,9 +73,9 @@ def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds(text: str) -> float:
-    """A duration that the user has given. Raises UsageError where `units.duration` finds none."""
+    """A duration that the user has given. Raises UsageError where `duration` finds none."""
     try:
-        return units.duration(text).total_seconds()
+        return duration(text).total_seconds()
     except ValueError as error:
         message, _, hint = str(error).partition("; ")
         raise UsageError(message, hint=hint) from error

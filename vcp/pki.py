@@ -17,7 +17,7 @@ from vcp import certificates, distros, layout
 from vcp.certificates import Key, Pair, Source
 from vcp.errors import RefusedError, UsageError
 from vcp.spec import Spec
-from vcp.spec.units import duration
+from vcp.spec.durations import duration
 
 ADMINS = "vcp:admins"
 CA_KEYS = "pki-ca"  # the Secret that only the CLI reads

@@ -103,7 +103,7 @@ async def test_a_dry_run_shows_no_secret_and_changes_nothing(
         (("create", "a", "--set", "stroage.size=1Gi"), 2, "did you mean 'storage'?"),
         (("create", "a", "--set", "storage"), 2, "no value"),
         (("create", "a", "-f", "/none"), 2, "cannot read /none"),
-        (("create", "a", "--timeout", "x"), 2, "no duration"),
+        (("create", "a", "--timeout", "x"), 2, "not a duration"),
         (("create", "a", "--set", "storage.class=none"), 4, "no StorageClass 'none'"),
     ],
 )

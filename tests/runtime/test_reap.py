@@ -93,7 +93,7 @@ async def test_a_life_is_fixed_by_the_first_create(api: FakeApi, cli: HostCli, t
 @pytest.mark.parametrize("ttl", ["never", "1w", ""])
 async def test_extend_wants_a_duration(cli: HostCli, ttl: str) -> None:
     result = await cli("extend", "a", "--ttl", ttl)
-    assert (result.code, "no duration" in result.err) == (2, True)
+    assert (result.code, "not a duration" in result.err) == (2, True)
 
 
 async def test_the_reaper_comes_and_goes(api: FakeApi, cli: HostCli) -> None:

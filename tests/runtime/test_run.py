@@ -142,7 +142,7 @@ async def test_what_could_not_end_well_makes_nothing(api: FakeApi, cli: HostCli,
     for args, code, said in (
         (("--timeout", "2h"), 2, "lives only 1h"),
         (("--set", "protected=true"), 2, "protected tenant"),
-        (("--ttl", "ever"), 2, "no duration"),
+        (("--ttl", "ever"), 2, "not a duration"),
     ):
         result = await cli(*RUN, *args, "--", "true")
         assert (result.code, said in result.err) == (code, True), result.err

@@ -9,7 +9,7 @@ from vcp import inventory
 from vcp.errors import UsageError
 from vcp.provision import lifetime
 from vcp.spec import load
-from vcp.spec.units import duration
+from vcp.spec.durations import duration
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SOON, PAST = NOW + timedelta(minutes=5), NOW - timedelta(minutes=5)
@@ -63,11 +63,11 @@ def test_durations(text: str, seconds: float) -> None:
     "text", ["", "h", "1 h", "1h 30m", "30m1h", "1h1h", "1e3", "-1h", "1w", "\u0661h", "1h30"]
 )
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration; write for example 90s"):
+    with pytest.raises(ValueError, match=r"is not a duration; write for example 90s"):
         duration(text)
 
 
-@pytest.mark.parametrize(("text", "said"), [("1w", "no duration"), ("0s", "out of range"), ("11y", "range")])
+@pytest.mark.parametrize(("text", "said"), [("1w", "not a duration"), ("0s", "out of range"), ("11y", "range")])
 def test_a_spec_with_a_wrong_ttl(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"ttl: .*{said}"):
         load({"name": "a", "ttl": text})

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kube.quantities import quantity
 from vcp import spec as specs
 from vcp.errors import UsageError
 from vcp.spec import Spec, changes, dump, immutable_violations, load
-from vcp.spec.units import duration, quantity
+from vcp.spec.durations import duration
 
 
 def message(source: str | dict[str, object], *overrides: tuple[str, object]) -> str:
@@ -43,6 +44,7 @@ def test_one_namespace_may_hold_both() -> None:
         ("name: a\ntolerations: [{ky: x}]", "tolerations[0].ky: unknown key; did you mean 'key'?"),
         ("name: a\netcd: {members: 3}", "etcd.members: unknown key; known are replicas"),
         ("name: a\nstorage: {size: 5GB}", "storage.size: '5GB' is not a quantity"),
+        ("name: a\nquota: {pods: '-1'}", "quota.pods: -1 is negative"),
         ("name: a\nstorage: {size: 1Mi}", "storage.size: 1Mi is too small"),
         ("name: a\nreplicas: 4", "replicas: expected `int` <= 3"),
         ("name: a\netcd: {replicas: 2}", "etcd.replicas: invalid enum value 2"),
@@ -66,7 +68,7 @@ def test_one_namespace_may_hold_both() -> None:
         ("name: a\nimageRegistry: https://x", "imageRegistry: 'https://x' is no host"),
         ("name: a\nclusterDomain: '-'", "clusterDomain: '-' is no DNS domain"),
         ("name: a\nstorage: {ephemeral: true}\netcd: {replicas: 3}", "storage.ephemeral: one member only"),
-        ("name: a\ncertificates: {leaf: 1w}", "certificates.leaf: '1w' is no duration"),
+        ("name: a\ncertificates: {leaf: 1w}", "certificates.leaf: '1w' is not a duration"),
         ("name: a\ncertificates: {leaf: 11y}", "certificates.leaf: outlives the authority"),
         (
             "name: a\nextraArgs: {apiServer: {etcd-servers: x}}",

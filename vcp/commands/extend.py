@@ -6,7 +6,7 @@ from vcp import output
 from vcp.errors import UsageError
 from vcp.provision import lifetime
 from vcp.session import Session, complete_names, on_host
-from vcp.spec import units
+from vcp.spec.durations import duration
 
 
 @click.command("extend")
@@ -16,7 +16,7 @@ from vcp.spec import units
 async def command(session: Session, *, name: str, ttl: str) -> None:
     """Extend the life of tenant NAME, counted from now. Never shortens it."""
     try:
-        life = units.duration(ttl)
+        life = duration(ttl)
     except ValueError as error:
         raise UsageError(f"--ttl: {error}") from error
     when = await lifetime.extend(session.host, await session.tenant(name), life)

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from kube.objects import Obj
+from kube.quantities import quantity
 from vcp import layout
 from vcp.spec import Spec
 from vcp.spec.model import Resources
-from vcp.spec.units import quantity
 
 CONFIG = "/etc/vcp/config"
 PKI = "/etc/vcp/pki"

@@ -12,7 +12,8 @@ from kube.client import Client
 from kube.objects import Obj
 from vcp import inventory, layout
 from vcp.errors import RefusedError
-from vcp.spec import Spec, units
+from vcp.spec import Spec
+from vcp.spec.durations import duration
 
 # Another field manager than the one that applies the record, whose next apply would take the moment back.
 _MANAGER = "vcp-extend"
@@ -26,7 +27,7 @@ def moment(ttl: str, *, before: str, current: datetime | None, now: datetime) ->
         return None
     if ttl == before and current and current > now:
         return current
-    return (now + units.duration(ttl)).replace(microsecond=0)
+    return (now + duration(ttl)).replace(microsecond=0)
 
 
 def written(when: datetime) -> str:

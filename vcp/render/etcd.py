@@ -5,11 +5,11 @@ The number of members is final (vcp.spec.immutable_violations): a member that is
 """
 
 from kube.objects import Obj
+from kube.quantities import quantity
 from vcp import layout
 from vcp.distros import pod as parts
 from vcp.render.manifests import objects, pod_template, spread
 from vcp.spec import Spec
-from vcp.spec.units import quantity
 
 _PKI = "/etc/vcp/pki"
 _LARGEST = 8 * 1024**3  # what etcd suggests as the largest database

@@ -7,11 +7,12 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 
+from kube.quantities import quantity
 from syncer.core import marks
 from syncer.core.policy import Nodes
 from vcp.spec import reserved
+from vcp.spec.durations import duration
 from vcp.spec.model import KNOWN_VERSION, Spec
-from vcp.spec.units import duration, quantity
 
 Problem = tuple[str, str]
 
@@ -99,7 +100,8 @@ def _quantities(spec: Spec) -> Iterator[Problem]:
     for path, quantities in maps.items():
         for key, text in quantities.items():
             try:
-                quantity(text)
+                if quantity(text) < 0:
+                    yield f"{path}.{key}", f"{text} is negative"
             except ValueError as error:
                 yield f"{path}.{key}", str(error)
 

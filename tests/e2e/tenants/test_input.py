@@ -30,7 +30,7 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
         (("a", "--set", "storage.size"), "no value"),
         (("a", "--ephemeral", "--etcd-replicas", "3"), "storage.ephemeral"),
         (("a", "--set", "extraArgs.apiServer.etcd-servers=x"), "set by vcp"),
-        (("a", "--timeout", "soon"), "no duration"),
+        (("a", "--timeout", "soon"), "not a duration"),
         (("a", "-f", "/does/not/exist"), "cannot read"),
         ((), "no name"),
     ],
