@@ -4,7 +4,7 @@ import json
 import logging
 from typing import Literal
 
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+from kube.logfields import fields
 
 
 class _Formatter(logging.Formatter):
@@ -13,18 +13,18 @@ class _Formatter(logging.Formatter):
         self._json = style == "json"
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {
+        told: dict[str, object] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{record.msecs:03.0f}",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        fields |= {key: value for key, value in vars(record).items() if key not in _OWN}
+        told |= fields(record)
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
+            told["exception"] = self.formatException(record.exc_info)
         if self._json:
-            return json.dumps(fields, default=str, ensure_ascii=False)
-        return " ".join(f"{key}={json.dumps(value, default=str)}" for key, value in fields.items())
+            return json.dumps(told, default=str, ensure_ascii=False)
+        return " ".join(f"{key}={json.dumps(value, default=str)}" for key, value in told.items())
 
 
 def configure(level: str, style: Literal["json", "text"]) -> None:

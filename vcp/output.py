@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import click
 import msgspec
 
+from kube.logfields import fields
+
 
 def say(text: str) -> None:
     """Words for the reader, which must not get into a pipe."""
@@ -191,8 +193,6 @@ def log_to_stderr(verbosity: int) -> None:
 class _Fields(logging.Formatter):
     """Constant message first, then what the record carries beside the standard attributes."""
 
-    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
     def format(self, record: logging.LogRecord) -> str:
-        fields = (f"{key}={value}" for key, value in vars(record).items() if key not in self._standard)
-        return " ".join((super().format(record), *fields))
+        told = (f"{key}={value}" for key, value in fields(record).items())
+        return " ".join((super().format(record), *told))

@@ -67,7 +67,9 @@ def test_what_is_no_duration(text: str) -> None:
         duration(text)
 
 
-@pytest.mark.parametrize(("text", "said"), [("1w", "not a duration"), ("0s", "out of range"), ("11y", "range")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("1w", "not a duration"), ("0s", "out of range"), ("11y", "range")]
+)
 def test_a_spec_with_a_wrong_ttl(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"ttl: .*{said}"):
         load({"name": "a", "ttl": text})
