@@ -14,6 +14,7 @@ import msgspec
 
 from kube import auth, errors, requests, watching
 from kube.apis import ApiResource
+from kube.backoff import Backoff
 from kube.objects import Obj
 from kube.requests import Request
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 10.0
+_RETRY = Backoff(0.2, 10.0)
 _KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
 _BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
 _BOUNDED = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)  # but for reads: the caller does
@@ -205,7 +207,7 @@ class Client:
         if isinstance(error, errors.ApiError):
             return error.retry_after if error.retryable else None
         harmless = isinstance(error, errors.UnreachableError) or request.repeatable
-        return 0.1 * 2**attempt if error.retryable and harmless else None
+        return _RETRY.pause(attempt) if error.retryable and harmless else None
 
     async def _prepare(self) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
         if self._session is None:

@@ -16,8 +16,9 @@ from typing import Any
 
 from kube import errors as kube
 from kube.apis import LEASES
-from kube.cache import View, watching
+from kube.cache import watching
 from kube.client import Client
+from kube.reflector import View
 from vcp.errors import RefusedError
 
 NAME = "vcp-create"

@@ -1,46 +1,24 @@
-"""Keeps a store like one kind on one side: a list in pages, then a watch from where the list ended.
+"""Keeps a store like one kind on one side. It never gives up, for whatever fails may be mended."""
 
-It never gives up, for whatever fails may be mended: what is stored stays until a complete newer list says
-otherwise, so an API server that is away looks like nothing at all, and never like deletions.
-"""
-
-import asyncio
 import logging
-import random
-from dataclasses import dataclass
-from typing import Any
 
 from kube import errors
-from kube.apis import ApiResource
-from kube.client import Client
+from kube.backoff import Backoff
+from kube.client import Client, ListResult
 from kube.objects import Obj
+from kube.reflector import Reflector, View
+from kube.watching import WatchEvent
 from syncer.core.actions import Side
 from syncer.engine.store import Store
 
 _log = logging.getLogger(__name__)
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
-_STARTING_PAUSE = 0.5  # until the first list: a new tenant's API server is about to come up
-_BETWEEN_WATCHES = 0.05  # an intermediary that ends watches at once must not make us spin
+_STARTING = Backoff(0.2, 0.5)  # until the first list: a new tenant's API server is about to come up
 
 
-@dataclass(frozen=True)
-class Source:
-    """What an informer watches, and what it reads of that; an empty namespace means all of them."""
-
-    side: Side
-    api: ApiResource
-    namespace: str = ""
-    labels: str = ""
-    shape: Any = Obj
-
-
-class Informer:
-    def __init__(self, client: Client, source: Source, store: Store) -> None:
-        self.source, self.store = source, store
-        self._client = client
-        self._version = ""  # to watch from; empty when a list is due
-        self.listed = asyncio.Event()
+class Informer(Reflector):
+    def __init__(self, client: Client, side: Side, view: View, store: Store) -> None:
+        super().__init__(client, view)
+        self.side, self.store = side, store
         self.listing = False
         self.relists = 0
         self.failures = 0
@@ -55,63 +33,30 @@ class Informer:
         """Whether the store has been complete, and nothing since has been missed."""
         return self.listed.is_set() and bool(self._version)
 
-    async def run(self) -> None:
-        """For ever."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                if not self._version:
-                    await self._list()
-                pause = _FIRST_PAUSE
-                await self._watch()
-                await asyncio.sleep(_BETWEEN_WATCHES)
-            except errors.GoneError:
-                self._version = ""
-                await asyncio.sleep(random.uniform(0, _FIRST_PAUSE))  # noqa: S311  replicas need not relist at once
-            except errors.RequestTimeoutError:  # half-open, or an API server too young to send bookmarks
-                _log.info("watch was silent", extra=self._fields)
-            except errors.KubeError as error:
-                self.failures += 1
-                _log.warning("watch failed", extra=self._fields | {"error": str(error)})
-                wanted = error.retry_after or pause
-                await asyncio.sleep(wanted * random.uniform(0.5, 1.0))  # noqa: S311  as above
-                pause = min(_LONGEST_PAUSE if self.listed.is_set() else _STARTING_PAUSE, pause * 2)
-
     @property
-    def _fields(self) -> dict[str, str]:
-        return {"side": self.source.side, "resource": self.source.api.plural}
+    def told(self) -> dict[str, str]:
+        return {"side": self.side, "resource": self.view.resource.plural}
 
-    async def _list(self) -> None:
-        source = self.source
-        found = await self._client.list(
-            source.api,
-            source.namespace,
-            labels=source.labels,
-            each=self.store.kept,
-            shape=source.shape,
-        )
+    def kept(self, obj: Obj) -> Obj:
+        return self.store.kept(obj)
+
+    def replace(self, found: ListResult) -> None:
         self.listing = True
         try:
             self.store.replace(found, int(found.resource_version))
         finally:
             self.listing = False
-        self._version = found.resource_version
         self.relists += 1
-        self.listed.set()
-        _log.info("listed", extra=self._fields | {"objects": len(found)})
 
-    async def _watch(self) -> None:
-        source = self.source
-        async for event in self._client.watch(
-            source.api,
-            source.namespace,
-            resource_version=self._version,
-            labels=source.labels,
-            shape=source.shape,
-        ):
-            if event.type == "DELETED":
-                self.store.remove(event.object)
-            elif event.type != "BOOKMARK":
-                self.store.put(event.object)
-            self._version = event.object["metadata"]["resourceVersion"]
-            self.store.progress = int(self._version)
+    def take(self, event: WatchEvent[Obj]) -> None:
+        if event.type == "DELETED":
+            self.store.remove(event.object)
+        elif event.type != "BOOKMARK":
+            self.store.put(event.object)
+        self.store.progress = int(event.object["metadata"]["resourceVersion"])
+
+    def failed(self, error: errors.KubeError) -> bool:
+        self.failures += 1
+        self.backoff = Reflector.backoff if self.listed.is_set() else _STARTING
+        _log.warning("watch failed", extra=self.told | {"error": str(error)})
+        return True

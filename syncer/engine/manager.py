@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from kube.client import Client
 from kube.objects import Obj
+from kube.reflector import View
 from syncer.core.actions import Side
 from syncer.core.kind import Index, Item, Kind, Kinds
 from syncer.core.scope import Scope
 from syncer.engine.controller import Controller
 from syncer.engine.executor import Executor, NotLeaderError
-from syncer.engine.informer import Informer, Source
+from syncer.engine.informer import Informer
 from syncer.engine.interning import Sharing
 from syncer.engine.leadership import Leadership
 from syncer.engine.metrics import Metrics
@@ -79,7 +80,7 @@ class Manager:
     def lagging(self) -> list[str]:
         """The informers that are not in step, each as `tenant pods`."""
         return [
-            f"{informer.source.side} {informer.source.api.plural}"
+            f"{informer.side} {informer.view.resource.plural}"
             for informer in self.informers
             if not informer.in_step
         ]
@@ -91,7 +92,7 @@ class Manager:
         for lane in Lane:
             metrics.depth.labels(lane.name.lower()).set(self.queue.depth(lane))
         for informer in self.informers:
-            labels = (informer.source.side, informer.source.api.plural)
+            labels = (informer.side, informer.view.resource.plural)
             metrics.objects.labels(*labels).set(len(informer.store))
             metrics.in_step.labels(*labels).set(informer.in_step)
 
@@ -99,7 +100,7 @@ class Manager:
         """Until `stop` is set; then what is being written is finished, and the lease given back."""
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(informer.run(), name=f"{informer.source.side} {informer.source.api.plural}")
+                group.create_task(informer.run(), name=f"{informer.side} {informer.view.resource.plural}")
                 for informer in self.informers
             ]
             tasks.append(group.create_task(self._parts.leadership.run(), name="leadership"))
@@ -152,14 +153,14 @@ class Manager:
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         shape = resource.shapes.get(side, Obj)
-        source = Source(side, resource.api, namespace, selector.format(tenant=scope.name), shape)
-        informer = Informer(self._parts.clients[side], source, store)
+        view = View(resource.api, namespace, selector.format(tenant=scope.name), shape=shape)
+        informer = Informer(self._parts.clients[side], side, view, store)
         store.on_change = functools.partial(self._changed, resource, informer)
         return informer
 
     def _changed(self, resource: Kind, informer: Informer, change: Change) -> None:
         lane = _lane(informer, change)
-        for item in self._parts.kinds.affected(resource, informer.source.side, *change, self.scope):
+        for item in self._parts.kinds.affected(resource, informer.side, *change, self.scope):
             self.queue.add(item, lane)
 
 
@@ -168,7 +169,7 @@ def _lane(informer: Informer, change: Change) -> Lane:
     new on the host is our own work, or an Event: nobody waits for that."""
     if informer.listing:
         return Lane.RESYNC
-    return Lane.ONGOING if informer.source.side == "host" and change.old is not None else Lane.FRESH
+    return Lane.ONGOING if informer.side == "host" and change.old is not None else Lane.FRESH
 
 
 def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:

@@ -7,16 +7,16 @@ done, so no change is missed and none is worked on twice. Times are the event lo
 
 import asyncio
 import heapq
-import random
 from collections import OrderedDict
 from collections.abc import Hashable
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeVar
 
+from kube.backoff import Backoff
+
 T = TypeVar("T", bound=Hashable)
 
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 60.0
+_RETRY = Backoff(0.05, 60.0, spread=0.2)
 _FAIR = 8  # of so many items one is that which has waited longest, in whatever lane: so none waits for ever
 
 
@@ -43,8 +43,8 @@ class _Due(NamedTuple):
 class WorkQueue(Generic[T]):
     """`get` and `done` bracket the work on an item."""
 
-    def __init__(self, *, first_pause: float = _FIRST_PAUSE, longest_pause: float = _LONGEST_PAUSE) -> None:
-        self._first_pause, self._longest_pause = first_pause, longest_pause
+    def __init__(self, backoff: Backoff = _RETRY) -> None:
+        self._backoff = backoff
         self._lanes: tuple[OrderedDict[T, float], ...] = tuple(OrderedDict() for _ in Lane)
         self._taken = 0
         self._working: dict[T, Lane | None] = {}  # and the lane in which it was added meanwhile
@@ -102,9 +102,7 @@ class WorkQueue(Generic[T]):
     def retry(self, item: T) -> float:
         """Adds the item again after a pause that doubles with each failure in a row; says how long."""
         self.count_failure(item)
-        failures = self._failures[item]
-        pause = min(self._first_pause * 2.0 ** min(failures - 1, 30), self._longest_pause)
-        pause *= random.uniform(0.8, 1.0)  # noqa: S311  spreads keys that failed together
+        pause = self._backoff.pause(self._failures[item])
         self.add_after(item, pause, Lane.RETRY)
         return pause
 

@@ -96,7 +96,7 @@ async def settled(cluster: Cluster, manager: Manager) -> None:
 
     def calm() -> bool:
         versions = [
-            (informer.version, (cluster.tenant if informer.source.side == "tenant" else cluster.host).version)
+            (informer.version, (cluster.tenant if informer.side == "tenant" else cluster.host).version)
             for informer in manager.informers
         ]
         return manager.queue.idle and all(seen >= now for seen, now in versions)

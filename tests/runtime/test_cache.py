@@ -7,9 +7,10 @@ from fakeapi import FakeApi, Obj
 
 from kube import errors as kube
 from kube.apis import EVENTS, PODS
-from kube.cache import Cache, View, watching
+from kube.cache import Cache, watching
 from kube.client import Client
 from kube.errors import DeadlineError
+from kube.reflector import View
 
 
 def pod(name: str, phase: str) -> Obj:

@@ -135,7 +135,7 @@ async def test_a_forgotten_history_is_listed_again(cluster: Cluster, side: str) 
             cluster.tenant.put("configmaps", config_map(f"c-{number}", x="1"))
             api.compact()
             await eventually(lambda name=f"c-{number}": cluster.on_host("configmaps", name))  # type: ignore[misc]
-        mine = [informer for informer in manager.informers if informer.source.side == side]
+        mine = [informer for informer in manager.informers if informer.side == side]
         await eventually(lambda: any(informer.relists > 1 for informer in mine))
 
 

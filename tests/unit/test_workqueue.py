@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from kube.backoff import Backoff
 from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
 
 
@@ -102,7 +103,7 @@ async def test_a_wait_is_exact_and_the_earliest_wish_counts() -> None:
 
 
 async def test_pauses_double_up_to_a_limit_and_success_resets_them() -> None:
-    queue: WorkQueue[str] = WorkQueue(first_pause=1, longest_pause=10)
+    queue: WorkQueue[str] = WorkQueue(Backoff(1, 10, 0.2))
     loop = asyncio.get_running_loop()
     taken = []
     for _ in range(6):

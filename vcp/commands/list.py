@@ -6,7 +6,8 @@ import click
 import msgspec
 
 from kube import apis
-from kube.cache import Cache, View, watching
+from kube.cache import Cache, watching
+from kube.reflector import View
 from vcp import inventory, layout, output
 from vcp.session import Session, on_host
 

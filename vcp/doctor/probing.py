@@ -11,9 +11,10 @@ import msgspec
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Cache, View, watching
+from kube.cache import Cache, watching
 from kube.client import Client
 from kube.objects import Obj
+from kube.reflector import View
 from vcp import diagnosis, inventory, layout
 from vcp.doctor import probe
 from vcp.doctor.host_findings import Seen

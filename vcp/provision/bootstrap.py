@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from kube import apis, auth, requests
 from kube import errors as kube
-from kube.cache import View, watching
+from kube.cache import watching
 from kube.client import Client
 from kube.objects import Obj
+from kube.reflector import View
 from vcp import output, routes
 from vcp.errors import DeadlineError
 from vcp.provision import applying

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Cache, View, watching
+from kube.cache import Cache, watching
 from kube.client import Client
 from kube.objects import Obj
+from kube.reflector import View
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
 from vcp.provision import pruning

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from kube import apis
 from kube import errors as kube
-from kube.cache import Cache, View, watching
+from kube.cache import Cache, watching
 from kube.client import Client
 from kube.objects import Obj
+from kube.reflector import View
 from vcp import diagnosis, inventory, output
 from vcp.errors import DeadlineError
 
