@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kube import errors as kube
+from kube import leases
 from kube.apis import LEASES
 from kube.cache import watching
 from kube.client import Client
@@ -52,12 +53,7 @@ async def held(
 async def _take(
     client: Client, namespace: str, labels: dict[str, str], who: str, valid: float
 ) -> dict[str, Any]:
-    wanted = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
-        "spec": {"holderIdentity": who, "leaseDurationSeconds": round(valid), "renewTime": _now()},
-    }
+    wanted = leases.new(namespace, NAME, labels, leases.held(who, valid, datetime.now(UTC)))
     while True:
         try:
             return await client.create(LEASES, namespace, wanted)
@@ -71,7 +67,7 @@ async def _outlive(client: Client, namespace: str, valid: float) -> None:
         lease = cache.find(LEASES, NAME, namespace)
         if lease is None:
             return
-        alive = _alive_here(lease["spec"].get("holderIdentity", ""))
+        alive = _alive_here(leases.holder(lease))
         if alive:
             raise _refusal(lease)
         if alive is None:
@@ -94,7 +90,7 @@ async def _renew(client: Client, lease: dict[str, Any]) -> None:
     meta = lease["metadata"]
     while True:
         await asyncio.sleep(_RENEW)
-        body = {"metadata": {"uid": meta["uid"]}, "spec": {"renewTime": _now()}}
+        body = {"metadata": {"uid": meta["uid"]}, "spec": {"renewTime": leases.written(datetime.now(UTC))}}
         try:
             await client.patch(LEASES, meta["namespace"], NAME, body)
         except (kube.NotFoundError, kube.ConflictError) as error:
@@ -124,7 +120,3 @@ def _alive_here(holder: str) -> bool | None:
     except PermissionError:
         pass
     return True
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kube import apis, errors
+from kube import apis, errors, leases
 from kube.client import Client
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Leadership:
         self._labels, self._wall = dict(labels or {}), wall
         self._until = float("-inf")  # loop time until which we may write
         self._told = False  # what `changed` was last set for
-        self._seen: tuple[Any, float] = (None, float("-inf"))  # another's renewal, and when we first saw it
+        self._renewals = leases.Renewals()  # by whoever else holds it
         self.changed = asyncio.Event()
 
     def held(self) -> bool:
@@ -72,7 +72,7 @@ class Leadership:
         try:
             async with asyncio.timeout(2):
                 lease = await self._client.get(apis.LEASES, self._namespace, NAME)
-                if lease["spec"].get("holderIdentity") == self.identity:
+                if leases.holder(lease) == self.identity:
                     lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                     await self._client.replace(apis.LEASES, self._namespace, lease)
         except (errors.KubeError, TimeoutError) as error:
@@ -84,9 +84,8 @@ class Leadership:
             lease = await self._client.get(apis.LEASES, self._namespace, NAME)
         except errors.NotFoundError:
             return await self._write(self._client.create, self._lease())
-        spec = lease.get("spec") or {}
-        holder = spec.get("holderIdentity") or ""
-        if holder not in {"", self.identity} and not self._expired(spec):
+        valid = float((lease.get("spec") or {}).get("leaseDurationSeconds") or LEASE)
+        if leases.holder(lease) not in {"", self.identity} and self._renewals.silent_for(lease) <= valid:
             return False
         return await self._write(self._client.replace, self._lease(lease))
 
@@ -97,31 +96,18 @@ class Leadership:
             return False
         return True
 
-    def _expired(self, spec: dict[str, Any]) -> bool:
-        now = asyncio.get_running_loop().time()
-        mark = (spec.get("holderIdentity"), spec.get("renewTime"))
-        if mark != self._seen[0]:
-            self._seen = (mark, now)
-        return now - self._seen[1] > float(spec.get("leaseDurationSeconds") or LEASE)
-
     def _lease(self, current: dict[str, Any] | None = None) -> dict[str, Any]:
-        now = self._wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = leases.held(self.identity, LEASE, self._wall())
         old = (current or {}).get("spec") or {}
-        spec: dict[str, Any] = {
-            "holderIdentity": self.identity,
-            "leaseDurationSeconds": int(LEASE),
-            "acquireTime": old.get("acquireTime") or now,
-            "renewTime": now,
+        spec |= {
+            "acquireTime": old.get("acquireTime") or spec["renewTime"],
             "leaseTransitions": old.get("leaseTransitions") or 0,
         }
-        if current is not None and old.get("holderIdentity") != self.identity:
-            spec |= {"acquireTime": now, "leaseTransitions": spec["leaseTransitions"] + 1}
-        metadata = current["metadata"] if current else self._metadata()
-        lease = {"apiVersion": apis.LEASES.api_version, "kind": apis.LEASES.kind}
-        return lease | {"metadata": metadata, "spec": spec}
-
-    def _metadata(self) -> dict[str, Any]:
-        return {"name": NAME, "namespace": self._namespace, "labels": self._labels}
+        if current is None:
+            return leases.new(self._namespace, NAME, self._labels, spec)
+        if leases.holder(current) != self.identity:
+            spec |= {"acquireTime": spec["renewTime"], "leaseTransitions": spec["leaseTransitions"] + 1}
+        return current | {"spec": spec}
 
     def _set(self, until: float) -> None:
         told, held = self._told, self.held()
