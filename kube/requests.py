@@ -26,7 +26,7 @@ class Request(NamedTuple):
     query: Mapping[str, str] = {}
     content_type: str = ""
     body: bytes | None = None
-    repeatable: bool = True  # twice does no more than once, so a broken connection is no reason to give up
+    repeatable: bool = True  # twice does no more than once, so a broken connection is not a reason to give up
 
 
 def _query(**values: str | int | bool | None) -> dict[str, str]:

@@ -102,12 +102,12 @@ def leaf(
 
 
 def read(pem: bytes) -> x509.Certificate:
-    """Raises ValueError if it is no certificate."""
+    """Raises ValueError if it is not a certificate."""
     return x509.load_pem_x509_certificate(pem)
 
 
 def read_key(pem: bytes) -> Key:
-    """Raises ValueError if it is no elliptic-curve key."""
+    """Raises ValueError if it is not an elliptic-curve key."""
     key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not an elliptic-curve key")

@@ -255,7 +255,7 @@ def _tenant(record: Obj, workloads: Iterable[Obj], *, terminating: bool) -> Tena
 
 def expiry(obj: Obj) -> datetime | None:
     """When the tenant expires by this object of it, its record or a namespace; None if never, or if somebody
-    has written what is no time there: a tenant is not deleted for a slip."""
+    has written what is not a time there: a tenant is not deleted for a slip."""
     noted = (obj["metadata"].get("annotations") or {}).get(EXPIRES_AT, "")
     try:
         return parse_time(noted) if noted else None

@@ -55,7 +55,7 @@ def admin(
 def merge(text: str, entry: Entry, *, switch: bool = True) -> str:
     """The kubeconfig `text` with the entry in it, replaced if it was there, made current if `switch`.
 
-    Other entries, their order and all comments stay. Raises UsageError if `text` is no kubeconfig.
+    Other entries, their order and all comments stay. Raises UsageError if `text` is not a kubeconfig.
     """
     config = _parse(text)
     for section, key in _LISTS.items():
@@ -78,7 +78,7 @@ def merge(text: str, entry: Entry, *, switch: bool = True) -> str:
 def remove(text: str, name: str) -> str:
     """The kubeconfig `text` without the cluster, user and context `name`; unchanged if there are none.
 
-    If the context was current, none is afterwards. Raises UsageError if `text` is no kubeconfig.
+    If the context was current, none is afterwards. Raises UsageError if `text` is not a kubeconfig.
     """
     config = _parse(text)
     found = False
@@ -108,13 +108,13 @@ def _parse(text: str) -> CommentedMap:
     if config is None:
         config = CommentedMap({"apiVersion": "v1", "kind": "Config"})
     if not isinstance(config, CommentedMap) or config.get("kind", "Config") != "Config":
-        raise UsageError("the file is no kubeconfig", hint="pass --kubeconfig PATH")
+        raise UsageError("the file is not a kubeconfig", hint="pass --kubeconfig PATH")
     for section in _LISTS:
         items = config.get(section)
         if items is not None and (
             not isinstance(items, list) or not all(isinstance(item, dict) for item in items)
         ):
-            raise UsageError(f"the kubeconfig's {section} is no list of entries", hint="repair it by hand")
+            raise UsageError(f"the kubeconfig's {section} is not a list of entries", hint="repair it by hand")
     return config
 
 

@@ -61,7 +61,7 @@ class Daemons:
         return self.folder / f"{name}.log"
 
     def stop(self, name: str, seconds: float = 5) -> None:
-        """Ends a component: politely, then by force. One that does not run is no error."""
+        """Ends a component: politely, then by force. One that does not run is not an error."""
         pid = self.pid(name)
         if pid is not None:
             os.kill(pid, signal.SIGTERM)

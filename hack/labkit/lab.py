@@ -62,7 +62,7 @@ class Lab:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
             raise LabError(
-                f"{self.name!r} is no name for a lab: lower-case letters, digits and `-`, at most 20."
+                f"{self.name!r} is not a name for a lab: lower-case letters, digits and `-`, at most 20."
             )
 
     @property

@@ -24,7 +24,7 @@ def add(cluster: Cluster, name: str) -> None:
     """Adds a real node; one that is there already is repaired."""
     match = re.fullmatch(r"node-([2-9])", name)
     if match is None:
-        raise LabError(f"{name!r} is no name for a further node: node-2 to node-9.")
+        raise LabError(f"{name!r} is not a name for a further node: node-2 to node-9.")
     cluster.require_up()
     cluster.lab.node(int(match[1])).folder.mkdir(exist_ok=True)
     cluster.up()

@@ -209,5 +209,5 @@ def _on_host(action: Single) -> bool:
 
 
 def _terminating(error: Exception) -> bool:
-    """The host namespace is on its way out: that is no fault of the tenant's object."""
+    """The host namespace is on its way out: that is not a fault of the tenant's object."""
     return isinstance(error, errors.ApiError) and error.has_cause("NamespaceTerminating")

@@ -110,7 +110,7 @@ def refusal(status: int, body: str) -> Refused:
     """The host's answer as its kubelet gave it, or would have.
 
     The tenant's API server packs it into a Status again, so the host's packing comes off. That the syncer
-    itself is not allowed to ask is no affair of whoever asked it."""
+    itself is not allowed to ask is not an affair of the caller's."""
     text = body.strip()
     try:
         found = msgspec.json.decode(body)

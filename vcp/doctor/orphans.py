@@ -29,7 +29,7 @@ class Copy(NamedTuple):
 
 
 async def find(host: Client, tenant: Client, spec: Spec) -> list[Copy]:
-    """Seen twice, because an object that is just being deleted is no orphan."""
+    """Seen twice, because an object that is just being deleted is not an orphan."""
     first = await _look(host, tenant, spec)
     if not first:
         return []

@@ -30,7 +30,7 @@ def reaches(address: str, port: int) -> bool:
 
 
 def blocked(address: str, port: int) -> bool:
-    """Whether it is out of reach, and stays so: one lost packet is no policy."""
+    """Whether it is out of reach, and stays so: one lost packet is not a policy."""
     return not any(reaches(address, port) for _ in range(3))
 
 

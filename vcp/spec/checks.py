@@ -46,7 +46,7 @@ def problems(spec: Spec) -> Iterator[Problem]:
 
 def _names(spec: Spec) -> Iterator[Problem]:
     if not _LABEL.fullmatch(spec.name) or not spec.name[:1].isalpha():
-        yield "name", f"{spec.name!r} is no DNS label: use a-z, 0-9 and '-', beginning with a letter"
+        yield "name", f"{spec.name!r} is not a DNS label: use a-z, 0-9 and '-', beginning with a letter"
     elif len(spec.name) > _NAME_LENGTH:
         yield (
             "name",
@@ -61,18 +61,18 @@ def _names(spec: Spec) -> Iterator[Problem]:
         elif namespace not in (f"vcp-{spec.name}", f"vcp-{spec.name}-work") and (
             not _LABEL.fullmatch(namespace) or len(namespace) > 63
         ):
-            yield path, f"{namespace!r} is no DNS label of at most 63 characters"
+            yield path, f"{namespace!r} is not a DNS label of at most 63 characters"
     for path, domain in [("clusterDomain", spec.cluster_domain), ("dns.hostDomain", spec.dns.host_domain)]:
         empty = path == "dns.hostDomain" and not domain
         if not empty and not all(_LABEL.fullmatch(part) for part in domain.split(".")):
-            yield path, f"{domain!r} is no DNS domain"
+            yield path, f"{domain!r} is not a DNS domain"
 
 
 def _version(spec: Spec) -> Iterator[Problem]:
     match = _VERSION.fullmatch(spec.version)
     if match is None or (match[4] and spec.distro != "k3s"):
         example = f"{KNOWN_VERSION}-k3s1" if spec.distro == "k3s" else KNOWN_VERSION
-        yield "version", f"{spec.version!r} is no version of {spec.distro}; write for example {example}"
+        yield "version", f"{spec.version!r} is not a version of {spec.distro}; write for example {example}"
         return
     if int(match[2]) < OLDEST_MINOR:
         yield "version", f"{spec.version} is too old; the oldest supported is v1.{OLDEST_MINOR}.0"
@@ -130,7 +130,10 @@ def _networks(spec: Spec) -> Iterator[Problem]:
         if not _is_address(san) and not all(_LABEL.fullmatch(part) for part in san.split(".")):
             yield f"expose.tlsSans[{position}]", f"{san!r} is neither an address nor a lower-case DNS name"
     if spec.image_registry and not re.fullmatch(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", spec.image_registry):
-        yield "imageRegistry", f"{spec.image_registry!r} is no host[:port][/path]; write it without https://"
+        yield (
+            "imageRegistry",
+            f"{spec.image_registry!r} is not a host[:port][/path]; write it without https://",
+        )
 
 
 def _cidr(path: str, text: str) -> Iterator[Problem]:
@@ -181,7 +184,7 @@ def _extra_args(spec: Spec) -> Iterator[Problem]:
             if flag in taken:
                 yield f"{path}.{flag}", "is set by vcp and cannot be changed; remove it"
             elif not re.fullmatch(r"[a-z][a-z0-9-]*", flag):
-                yield f"{path}.{flag}", "is no flag; write it without dashes in front, for example `v: '2'`"
+                yield f"{path}.{flag}", "is not a flag; write it without leading dashes, for example `v: '2'`"
 
 
 def _sync(spec: Spec) -> Iterator[Problem]:
@@ -195,7 +198,7 @@ def _sync(spec: Spec) -> Iterator[Problem]:
     ]:
         for name, host in names.items():
             if not all(_LABEL.fullmatch(part) for part in host.split(".")):
-                yield f"{path}.{name}", f"{host!r} is no name of a class of the host"
+                yield f"{path}.{name}", f"{host!r} is not a name of a class of the host"
     for position, toleration in enumerate(pods.tolerations):
         yield from _toleration(f"sync.pods.tolerations[{position}]", toleration)
     yield from _nodes(spec.sync.nodes)
@@ -209,7 +212,7 @@ def _volume(name: str, pod_security: str) -> str:
     if name in reserved.PLAIN_VOLUMES:
         return f"{name!r} is always allowed; remove it"
     if name not in reserved.HOST_VOLUMES:
-        return f"{name!r} is no type of volume; known are {', '.join(sorted(reserved.HOST_VOLUMES))}"
+        return f"{name!r} is not a type of volume; known are {', '.join(sorted(reserved.HOST_VOLUMES))}"
     if name == "hostPath" and pod_security != "privileged":
         return "the host refuses hostPath below `podSecurity: privileged`; set that, or remove it"
     return ""
@@ -220,7 +223,7 @@ def _nodes(nodes: Nodes) -> Iterator[Problem]:
     if requirements and nodes.mode != "real":
         yield "sync.nodes.selector", "chooses among real nodes; set `sync.nodes.mode: real`, or remove it"
     elif not all(_REQUIREMENT.fullmatch(text) for text in requirements):
-        yield "sync.nodes.selector", f"{nodes.selector!r} is no label selector; write for example pool=ci"
+        yield "sync.nodes.selector", f"{nodes.selector!r} is not a label selector; write for example pool=ci"
 
 
 def _toleration(path: str, toleration: Mapping[str, object]) -> Iterator[Problem]:

@@ -80,6 +80,6 @@ def resource_list() -> Obj:
 
 
 def openapi() -> Obj:
-    """What /openapi/v2 answers: no schemas, which is no error for the API server that collects them."""
+    """What /openapi/v2 answers: no schemas, which is not an error for the API server that collects them."""
     info = {"title": GROUP, "version": VERSION}
     return {"swagger": "2.0", "info": info, "paths": {}}

@@ -218,7 +218,7 @@ def _resized(tenant: Obj, host: Obj, differing: Iterable[str]) -> dict[str, Any]
 
 
 def _resources(ours: Obj, theirs: Obj) -> dict[str, Any]:
-    """What the tenant names and the host has otherwise; what a LimitRange of the host added is no drift."""
+    """What the tenant names and the host has otherwise; what a LimitRange of the host added is not drift."""
     wanted = ours.get("resources")
     if not wanted or wanted == theirs.get("resources"):
         return {}

@@ -24,7 +24,7 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
         (("a-work",), "may not end in '-work'"),
         (("a", "--namespace", "kube-system"), "belongs to the host"),
         (("a", "--version", "v1.99.0"), "newer than this vcp knows"),
-        (("a", "--version", "latest"), "is no version"),
+        (("a", "--version", "latest"), "is not a version"),
         (("a", "--set", "storage.sise=1Gi"), "did you mean 'size'?"),
         (("a", "--set", "etcd.replicas=2"), "etcd.replicas"),
         (("a", "--set", "storage.size"), "no value"),

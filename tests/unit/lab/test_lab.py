@@ -15,7 +15,7 @@ from labkit.steps import LabError
 
 @pytest.mark.parametrize("name", ["", "Upper", "-dash", "dash-", "dot.dot", "../escape", "a" * 21])
 def test_a_name_that_cannot_be_a_folder_and_a_cgroup_is_refused(name: str) -> None:
-    with pytest.raises(LabError, match="no name for a lab"):
+    with pytest.raises(LabError, match="not a name for a lab"):
         Lab(name)
 
 
