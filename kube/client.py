@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import io
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT = 10.0
+_PIECE = 2**20
 _RETRY = Backoff(0.2, 10.0)
 _KEEPALIVE = 60.0  # an API server closes after 90: below that, a POST meets no closed connection
 _BOOKMARK_INTERVAL = 60.0  # the API server sends one about every minute, so silence beyond it is a dead peer
@@ -233,7 +235,12 @@ class Client:
             url += f"?{urlencode(request.query)}"
         with _as_kube_errors(self.access.server):
             async with session.request(
-                request.method, url, data=request.body, timeout=limits, allow_redirects=False, **options
+                request.method,
+                url,
+                data=_readable(request.body),
+                timeout=limits,
+                allow_redirects=False,
+                **options,
             ) as response:
                 _log.debug(
                     "request",
@@ -245,6 +252,11 @@ class Client:
                     body = await response.read()
                     raise errors.from_response(response.status, response.headers, body, datetime.now(UTC))
                 yield response
+
+
+def _readable(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Large bodies are sent in pieces, so that other tasks have their turn."""
+    return io.BytesIO(body) if body and len(body) > _PIECE else body
 
 
 def _silent_for(seconds: float | None) -> aiohttp.ClientTimeout:

@@ -12,6 +12,20 @@ from msgspec import Meta
 PodSecurity = Literal["privileged", "baseline", "restricted"]
 
 
+class PodLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How many parts a pod may have: each costs the host's API server and kubelets."""
+
+    containers: Annotated[
+        int, Meta(ge=1, le=1000, description="Containers of all kinds, ephemeral ones included.")
+    ] = 64
+    volumes: Annotated[
+        int, Meta(ge=0, le=10000, description="Volumes, and sources and files listed in them.")
+    ] = 256
+    environment: Annotated[
+        int, Meta(ge=0, le=100000, description="Entries of `env` and `envFrom`, in a container.")
+    ] = 1000
+
+
 class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What pods may ask of the host, and what is added to them; the level is `spec.podSecurity`."""
 
@@ -32,6 +46,7 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     annotations_to_tenant: Annotated[
         tuple[str, ...], Meta(description="Annotations that hosts set on pods and the tenant may see.")
     ] = ()
+    limits: PodLimits = PodLimits()
 
 
 class Nodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

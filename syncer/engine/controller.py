@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from kube import errors
 from kube.objects import Obj, key_of
+from syncer.core import sizes
 from syncer.core.actions import (
     Absent,
     Action,
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 _QUICKLY = 0.05  # seconds: after a conflict, the watch will have brought the newer object
 _CONFLICTS = 3  # in a row, until they count as failures
 _ASKED = 2  # times, until a refusal counts: what was just deleted gives its address back a moment later
+_LASTING = 10  # failures in a row, some 50 s: whatever it is, a retry has not cured it
+_TOO_LARGE = 413
 _SCOPE_AGE = 0.1  # seconds: a scope is remade when its `now` is older
 _ENSURE_LIMIT = 5.0
 
@@ -112,6 +115,8 @@ class Controller:
         try:
             with self._metrics.planned.labels(item.resource).time():
                 plan = resource.plan(item.key, tenant, host, scope)
+            if too_large := sizes.problems(plan):
+                raise Refused(*too_large)
         except Refused as refused:
             if tenant is None:
                 raise
@@ -136,12 +141,18 @@ class Controller:
             return
         try:
             await self._act(item, action, started)
-        except (errors.ForbiddenError, errors.InvalidError, NameTakenError) as error:
-            if _on_host(action) and tenant is not None and not _terminating(error):
+        except (errors.KubeError, NameTakenError) as error:
+            if tenant is not None and _on_host(action) and self._is_worth_telling(item, error):
                 resource = self._resources[item.resource]
                 told = resource.told(error, tenant, self._base)
                 await self._refuse(resource, tenant, "HostRefused", told)
             raise
+
+    def _is_worth_telling(self, item: Item, error: Exception) -> bool:
+        """Whether a retry will not cure it soon: a refusal, or any other failure once it has lasted."""
+        if isinstance(error, errors.ConflictError) or _terminating(error):
+            return False
+        return _is_final(error) or self._queue.failures(item) >= _LASTING
 
     async def _act(self, item: Item, action: Single, started: float) -> None:
         match action:
@@ -206,6 +217,12 @@ def _is_taken(error: errors.ApiError) -> bool:
 
 def _on_host(action: Single) -> bool:
     return isinstance(action, Tokens) or (isinstance(action, Create | Patch) and action.side == "host")
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the host has judged the object, as against being away, busy or late."""
+    refusals = (errors.ForbiddenError, errors.InvalidError, errors.BadRequestError, NameTakenError)
+    return isinstance(error, refusals) or (isinstance(error, errors.ApiError) and error.status == _TOO_LARGE)
 
 
 def _terminating(error: Exception) -> bool:

@@ -99,7 +99,7 @@ async def test_a_dry_run_shows_no_secret_and_changes_nothing(
     ("args", "code", "said"),
     [
         (("create",), 2, "the tenant has no name"),
-        (("create", "A"), 2, "no DNS label"),
+        (("create", "A"), 2, "not a DNS label"),
         (("create", "a", "--set", "stroage.size=1Gi"), 2, "did you mean 'storage'?"),
         (("create", "a", "--set", "storage"), 2, "no value"),
         (("create", "a", "-f", "/none"), 2, "cannot read /none"),

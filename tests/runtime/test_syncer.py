@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from fakeapi import FakeApi
+from fakeapi import FakeApi, Obj
 from syncing import CONTROL, TENANT, WORK, Cluster, config_map, eventually, settled
 
 from syncer.core.names import host_name
+from syncer.engine import controller
 from syncer.engine.manager import Manager
 
 
@@ -233,3 +234,46 @@ async def test_the_time_of_plans_is_told_for_each_kind(cluster: Cluster) -> None
 def _scraped(manager: Manager) -> bytes:
     manager.measure()
     return manager.metrics.text()
+
+
+async def test_what_is_too_large_for_the_host_is_said_with_its_size(cluster: Cluster) -> None:
+    one = config_map("large", x="y" * 1_300_000)
+    cluster.tenant.put("configmaps", one)
+    cluster.tenant.put("configmaps", config_map("fits", x="\n" * 1_000_000))  # two signs each in JSON
+    async with cluster.syncer():
+        await eventually(lambda: cluster.on_host("configmaps", "fits"))
+        await eventually(lambda: events(cluster, "Refused"))
+        (event,) = events(cluster, "Refused")
+        assert "the ConfigMap takes 1300" in event["message"]
+        assert "bytes on the host; at most 1280000" in event["message"]
+        assert cluster.on_host("configmaps", "large") is None
+
+
+async def test_a_failure_of_the_host_that_lasts_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes for a hiccup at first; what a retry does not cure is the tenant's to know."""
+    monkeypatch.setattr(controller, "_LASTING", 3)
+    message = "etcdserver: request is too large"
+    for _ in range(5):
+        cluster.host.fail_next("POST /api/v1/namespaces/vcp-acme-work/configmaps", 500, message=message)
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer():
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        (event,) = events(cluster, "HostRefused")
+        assert event["message"] == message
+
+
+async def test_a_failure_that_passes_is_not_told(cluster: Cluster) -> None:
+    for _ in range(3):
+        cluster.host.fail_next("POST /api/v1/namespaces/vcp-acme-work/configmaps", 503)
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    async with cluster.syncer():
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+    assert events(cluster, "HostRefused") == []
+
+
+def events(cluster: Cluster, reason: str) -> list[Obj]:
+    """The tenant's Events of this reason."""
+    found = (obj for key, obj in cluster.tenant.objects.items() if key.plural == "events")
+    return [event for event in found if event["reason"] == reason]

@@ -33,8 +33,16 @@ def other(value: Any, key: str = "") -> Any:
     if isinstance(value, msgspec.Struct):
         keys = msgspec.structs.fields(value)
         return {f.encode_name: other(getattr(value, f.name), f.encode_name) for f in keys}
-    by_type: dict[type, Any] = {bool: not value, tuple: ["example.com/a"], dict: {"high": "middle"}}
-    return CHOSEN.get(key, by_type.get(type(value)))
+    by_type: dict[type, Any] = {
+        bool: not value,
+        tuple: ["example.com/a"],
+        dict: {"high": "middle"},
+    }
+    return (
+        7
+        if isinstance(value, int) and not isinstance(value, bool)
+        else CHOSEN.get(key, by_type.get(type(value)))
+    )
 
 
 SYNC: dict[str, Any] = other(Sync())

@@ -63,6 +63,7 @@ class Pods(Mirror):
             for field in (
                 *("volumes", "priority_classes", "schedulers", "node_names"),
                 *("node_selector", "tolerations", "annotations_to_tenant"),
+                *("limits.containers", "limits.volumes", "limits.environment"),
             )
         ),
     )

@@ -4,10 +4,12 @@ reads all problems at once."""
 from collections.abc import Iterator
 
 from kube.objects import Obj
+from syncer.core.policy import PodLimits
 from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
-from syncer.kinds.pods import environment, fields, metadata, references, security, volumes
+from syncer.kinds.pods import environment, expansion, fields, metadata, references, security, volumes
 
+_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 _DEFAULT_SCHEDULER = "default-scheduler"
 
 
@@ -21,10 +23,12 @@ def problems(tenant: Obj, scope: Scope) -> list[Problem]:
         *_placement(tenant, scope),
         *security.problems(tenant, scope.pod_security),
         *volumes.problems(spec, scope),
+        *_too_many(spec, scope.sync.pods.limits),
     ]
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or ()):
             found += environment.problems(container, f"spec.{field}[{index}]")
+            found += expansion.problems(container, f"spec.{field}[{index}]", tenant, scope)
     return found
 
 
@@ -34,7 +38,29 @@ def container_problems(container: Obj, path: str, tenant: Obj, scope: Scope) -> 
         *fields.problems(container, fields.CONTAINER, path),
         *security.container_problems(container, path, tenant["spec"], scope.pod_security),
         *environment.problems(container, path),
+        *expansion.problems(container, path, tenant, scope),
+        *_too_many(tenant["spec"], scope.sync.pods.limits),
     ]
+
+
+def _too_many(spec: Obj, limits: PodLimits) -> Iterator[Problem]:
+    """Parts of a pod of which there are more than the policy allows."""
+    count = sum(len(spec.get(field) or ()) for field in _CONTAINERS)
+    if count > limits.containers:
+        yield _more("spec.containers", count, limits.containers, "containers", "containers")
+    count = sum(map(volumes.parts, spec.get("volumes") or ()))
+    if count > limits.volumes:
+        yield _more("spec.volumes", count, limits.volumes, "volumes, sources and files", "volumes")
+    for field in _CONTAINERS:
+        for index, container in enumerate(spec.get(field) or ()):
+            count = len(container.get("env") or ()) + len(container.get("envFrom") or ())
+            if count > limits.environment:
+                at = f"spec.{field}[{index}].env"
+                yield _more(at, count, limits.environment, "variables", "environment")
+
+
+def _more(field: str, count: int, limit: int, what: str, key: str) -> Problem:
+    return Problem(field, f"{count} {what}; at most {limit}", f"sync.pods.limits.{key}")
 
 
 def is_named_by_tenant(tenant: Obj) -> bool:

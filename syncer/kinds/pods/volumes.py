@@ -41,6 +41,14 @@ def problems(spec: Obj, scope: Scope) -> Iterator[Problem]:
     yield from downward.problems(spec)
 
 
+def parts(volume: Obj) -> int:
+    """The volume, and what is listed in it: the sources of a projected one, and files."""
+    sources = (volume.get("projected") or {}).get("sources") or ()
+    contents = (inner for content in (volume, *sources) for inner in content.values())
+    items = sum(len(inner.get("items") or ()) for inner in contents if isinstance(inner, dict))
+    return 1 + len(sources) + items
+
+
 def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
     """A volume in terms of the host, of one whose references are; `host_pod` is the name of the host pod."""
     for kind, content in volume.items():

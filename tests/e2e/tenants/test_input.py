@@ -18,8 +18,8 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("Not_A_Label",), "no DNS label"),
-        (("1st",), "no DNS label"),
+        (("Not_A_Label",), "not a DNS label"),
+        (("1st",), "not a DNS label"),
         (("a" * 60,), "at most 54"),
         (("a-work",), "may not end in '-work'"),
         (("a", "--namespace", "kube-system"), "belongs to the host"),
