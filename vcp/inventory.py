@@ -13,9 +13,9 @@ import msgspec
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
-from kube.objects import Obj
+from kube.objects import Obj, labels_of
 from vcp import layout
-from vcp.errors import NotFoundError
+from vcp.errors import NotFoundError, RefusedError
 from vcp.spec import Spec
 
 SELECTOR = f"{layout.PART_OF}=vcp"
@@ -83,10 +83,10 @@ async def read(host: Client, namespace: str = "") -> Listing:
 
 
 async def find(host: Client, name: str, namespace: str = "") -> Tenant:
-    """One tenant: in the namespace named, in its usual one, or wherever the user may look.
+    """One tenant: in the namespace named, or wherever the user may look.
 
-    Raises NotFoundError."""
-    for place in (namespace,) if namespace else (f"vcp-{name}", ""):
+    Raises NotFoundError, and RefusedError if there are several of that name."""
+    for place in (namespace,) if namespace else await _places(host, name):
         try:
             found = [tenant for tenant in (await read(host, place)).tenants if tenant.name == name]
         except kube.ForbiddenError:
@@ -97,6 +97,22 @@ async def find(host: Client, name: str, namespace: str = "") -> Tenant:
             return found[0]
     where = f" in namespace {namespace}" if namespace else ""
     raise NotFoundError(f"no tenant {name!r}{where}", hint="`vcp list` shows those that there are")
+
+
+async def _places(host: Client, name: str) -> tuple[str, ...]:
+    """Where to look for a tenant. Raises RefusedError if it may be meant in several places."""
+    labels = f"{SELECTOR},{layout.TENANT}={name}"
+    try:
+        found = await host.list(apis.SECRETS, labels=labels, fields=f"metadata.name={layout.RECORD}")
+    except kube.ForbiddenError:
+        return (f"vcp-{name}", "")  # the usual namespace, then the context's own
+    places = sorted(record["metadata"]["namespace"] for record in found)
+    if len(places) > 1:
+        raise RefusedError(
+            f"there are {len(places)} tenants {name!r}, in the namespaces {', '.join(places)}",
+            hint=f"say which one is meant: -n {places[0]}",
+        )
+    return (*places, "")
 
 
 async def records(host: Client, namespace: str = "") -> tuple[Tenant, ...]:
@@ -150,17 +166,18 @@ def assemble(
 def _remains(namespaces: Iterable[Obj], recorded: Collection[str]) -> Iterator[Tenant]:
     """Tenants of which only namespaces are there: a create died before the record was written, or a deletion
     that has taken the record is blocked by something else."""
-    by_tenant: dict[str, list[Obj]] = {}
+    by_tenant: dict[tuple[str, str], list[Obj]] = {}
     for namespace in namespaces:
-        tenant = (namespace["metadata"].get("labels") or {}).get(layout.TENANT)
+        labels = labels_of(namespace)
+        tenant = labels.get(layout.TENANT)
         if tenant and tenant not in recorded:
-            by_tenant.setdefault(tenant, []).append(namespace)
-    for name, left in by_tenant.items():
+            by_tenant.setdefault((tenant, labels.get(layout.CONTROL, "")), []).append(namespace)
+    for (name, control), left in by_tenant.items():
         names = sorted(namespace["metadata"]["name"] for namespace in left)
         terminating = any(namespace["metadata"].get("deletionTimestamp") for namespace in left)
         yield Tenant(
             name=name,
-            namespace=names[0],
+            namespace=control or names[0],
             workload_namespace=names[-1],
             distro="",
             version="",

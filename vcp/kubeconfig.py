@@ -2,15 +2,20 @@
 
 import base64
 import io
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from vcp.errors import UsageError
+from vcp.errors import RefusedError, UsageError
 
+_CLUSTER = ("server", "certificate-authority-data", "tls-server-name")
+_USER = ("client-certificate-data", "client-key-data")
 _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
@@ -50,6 +55,53 @@ def admin(
         cluster["tls-server-name"] = server_name
     user = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
     return Entry(name=f"vcp-{tenant}", cluster=cluster, user=user)
+
+
+def published(text: bytes, tenant: str) -> Entry:
+    """The entry `vcp-TENANT` of the kubeconfig that stands on the host, made anew from what vcp writes: an
+    address, an authority and a client certificate. Raises RefusedError if there is anything else in it.
+
+    Whoever may write that Secret could have a program run on the reader's machine by `exec`, or send their
+    requests elsewhere by `proxy-url`."""
+    try:
+        stored = yaml.safe_load(text)
+        (cluster,), (user,) = stored["clusters"], stored["users"]
+        cluster, user = dict(cluster["cluster"]), dict(user["user"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise _foreign("is not one that vcp has written") from error
+    if others := sorted({*cluster, *user} - {*_CLUSTER, *_USER}):
+        raise _foreign(f"holds {', '.join(map(str, others))}")
+    try:
+        pems = [base64.b64decode(cluster[_CLUSTER[1]], validate=True)]
+        pems += [base64.b64decode(user[field], validate=True) for field in _USER]
+        name = _name(cluster.get(_CLUSTER[2], ""))
+        return admin(tenant, _address(cluster["server"]), *pems, server_name=name)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _foreign(f"lacks a field or has a wrong one: {error}") from error
+
+
+def _foreign(what: str) -> RefusedError:
+    return RefusedError(
+        f"the published kubeconfig {what}: it was not written by vcp",
+        hint="see who can write Secrets in the control plane's namespace; `vcp create` writes it anew",
+    )
+
+
+def _address(server: Any) -> str:
+    """Raises ValueError if it is not the address of an API server, and nothing else."""
+    parts = urlsplit(server)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("server")
+    if not all(33 <= ord(sign) < 127 for sign in server):
+        raise ValueError("server")
+    return str(server)
+
+
+def _name(text: Any) -> str:
+    """Raises ValueError if it is not a DNS name."""
+    if text and not re.fullmatch(r"[A-Za-z0-9.-]+", text):
+        raise ValueError(_CLUSTER[2])
+    return str(text)
 
 
 def merge(text: str, entry: Entry, *, switch: bool = True) -> str:

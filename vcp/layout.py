@@ -18,6 +18,7 @@ DNS_PORT = 1053  # the container's, which is not root; the Service listens on 53
 TENANT = "vcp.dev/tenant"
 COMPONENT = "vcp.dev/component"
 MADE = "vcp.dev/made-namespace"  # on namespaces that vcp created, and may therefore delete
+CONTROL = "vcp.dev/control-namespace"  # where the record is of the tenant that this is of
 PART_OF = "app.kubernetes.io/part-of"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 FIELD_MANAGER = "vcp"

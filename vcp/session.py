@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
-import yaml
 
 from kube import apis
 from kube import errors as kube
@@ -50,16 +49,14 @@ class Session:
         return kubeconfigs.paths(self.options.kubeconfig or self.config.kubeconfig)[0]
 
     async def entry(self, name: str, namespace: str) -> kubeconfig.Entry:
-        """The kubeconfig entry that was published for the tenant. Raises NotFoundError before that."""
+        """The kubeconfig entry that was published for the tenant. Raises NotFoundError before that, and
+        RefusedError if somebody else has written it."""
         try:
             secret = await self.host.get(apis.SECRETS, namespace, layout.KUBECONFIG)
         except kube.NotFoundError as error:
             hint = f"`vcp create {name}` continues where the last create stopped"
             raise NotFoundError(f"tenant {name!r} has no kubeconfig yet", hint=hint) from error
-        text = base64.b64decode(secret["data"]["kubeconfig"])
-        stored = yaml.safe_load(text)
-        (cluster,), (user,) = stored["clusters"], stored["users"]
-        return kubeconfig.Entry(name=f"vcp-{name}", cluster=cluster["cluster"], user=user["user"])
+        return kubeconfig.published(base64.b64decode((secret.get("data") or {}).get("kubeconfig", "")), name)
 
 
 def on_host(

@@ -102,7 +102,7 @@ def put_tenant(
 ) -> str:
     """A tenant as `vcp create` leaves it; returns the control-plane namespace."""
     namespace, work = f"vcp-{name}", f"vcp-{name}-work"
-    mark = {"vcp.dev/made-namespace": "true"} if made else {}
+    mark = {"vcp.dev/made-namespace": "true", "vcp.dev/control-namespace": namespace} if made else {}
     for one in (namespace, work):
         api.put("namespaces", {"metadata": {"name": one, "labels": labelled(name) | mark}})
     spec = {"name": name, "distro": "k3s", "version": "v1.36.3", "workloadNamespace": work, **spec}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcp import kubeconfig
-from vcp.errors import UsageError
+from vcp.errors import RefusedError, UsageError
 
 ENTRY = kubeconfig.admin("tenant-a", "https://192.0.2.1:443", b"CA" * 600, b"CERT", b"KEY")
 MINE = """\
@@ -115,3 +115,53 @@ def test_other_entries_survive_whatever_their_names(found: list[str], token: str
         assert after[section][:-1] == config[section]
         assert after[section][-1]["name"] == ENTRY.name
     assert yaml.safe_load(kubeconfig.remove(merged, ENTRY.name)) == {**config, "current-context": ""}
+
+
+def stored(cluster: dict[str, object] | None = None, user: dict[str, object] | None = None) -> bytes:
+    """The kubeconfig that vcp publishes, with other fields."""
+    entry = kubeconfig.Entry(ENTRY.name, ENTRY.cluster | (cluster or {}), ENTRY.user | (user or {}))
+    return entry.text().encode()
+
+
+def test_what_vcp_has_published_is_made_anew_as_it_was() -> None:
+    assert kubeconfig.published(stored(), "tenant-a") == ENTRY
+    assert kubeconfig.published(stored({"tls-server-name": "api.x.svc"}), "b").name == "vcp-b"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "said"),
+    [
+        ({}, {"exec": {"command": "sh", "args": ["-c", "id"]}}, "holds exec"),
+        ({}, {"auth-provider": {"name": "gcp"}}, "holds auth-provider"),
+        ({}, {"token": "t"}, "holds token"),
+        ({}, {"tokenFile": "/etc/shadow"}, "holds tokenFile"),
+        ({}, {"client-certificate": "/root/.kube/x"}, "holds client-certificate"),
+        ({}, {"as": "system:admin"}, "holds as"),
+        ({"proxy-url": "http://192.0.2.9"}, {}, "holds proxy-url"),
+        ({"insecure-skip-tls-verify": True}, {}, "holds insecure-skip-tls-verify"),
+        ({"certificate-authority": "/etc/hosts"}, {}, "holds certificate-authority"),
+        ({"server": "http://192.0.2.1"}, {}, "server"),
+        ({"server": "https://a:b@192.0.2.1"}, {}, "server"),
+        ({"server": "https://192.0.2.1/\x1b[2J"}, {}, "server"),
+        ({"server": ["https://192.0.2.1"]}, {}, "wrong one"),
+        ({"tls-server-name": "a b"}, {}, "tls-server-name"),
+        ({}, {"client-key-data": "not base64"}, "wrong one"),
+    ],
+)
+def test_what_vcp_never_writes_is_not_passed_on(
+    cluster: dict[str, object], user: dict[str, object], said: str
+) -> None:
+    with pytest.raises(RefusedError, match=said):
+        kubeconfig.published(stored(cluster, user), "tenant-a")
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"a: [", b"clusters: []\nusers: []\n", b"\xff\xfe"])
+def test_what_is_not_one_entry_is_refused(text: bytes) -> None:
+    with pytest.raises(RefusedError, match="not written by vcp"):
+        kubeconfig.published(text, "tenant-a")
+
+
+def test_a_second_entry_is_refused() -> None:
+    other = kubeconfig.admin("other", "https://192.0.2.2:443", b"CA", b"CERT", b"KEY")
+    with pytest.raises(RefusedError, match="not written by vcp"):
+        kubeconfig.published(kubeconfig.merge(ENTRY.text(), other).encode(), "tenant-a")

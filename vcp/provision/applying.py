@@ -8,7 +8,7 @@ from typing import Literal
 from kube import apis
 from kube import errors as kube
 from kube.client import Client
-from kube.objects import Obj
+from kube.objects import Obj, labels_of
 from vcp import layout
 from vcp.errors import RefusedError
 
@@ -69,22 +69,26 @@ async def ensure_namespace(
         await host.create(apis.NAMESPACES, "", born, field_manager=layout.FIELD_MANAGER)
     except (kube.AlreadyExistsError, kube.ForbiddenError):
         current = await _existing(host, obj["metadata"]["name"])
-        check_namespace(current, tenant, named_by_user=named_by_user)
+        control = labels_of(obj).get(layout.CONTROL, "")
+        check_namespace(current, tenant, control, named_by_user=named_by_user)
         return await apply(host, obj)
     await apply(host, obj)
     return "created"
 
 
-def check_namespace(current: Obj, tenant: str, *, named_by_user: bool) -> None:
-    """Raises RefusedError if the namespace is somebody else's or is going away."""
-    meta = current["metadata"]
-    owner = (meta.get("labels") or {}).get(layout.TENANT)
+def check_namespace(current: Obj, tenant: str, control: str, *, named_by_user: bool) -> None:
+    """Raises RefusedError if the namespace is somebody else's or is going away; `control` is where the
+    tenant's record is, empty if it does not matter."""
+    meta, labels = current["metadata"], labels_of(current)
+    owner, place = labels.get(layout.TENANT), labels.get(layout.CONTROL, control)
     if meta.get("deletionTimestamp"):
         raise RefusedError(
             f"namespace {meta['name']} is being deleted", hint="run the command again when it is gone"
         )
     if owner and owner != tenant:
         raise RefusedError(f"namespace {meta['name']} belongs to tenant {owner!r}")
+    if control and place != control:
+        raise RefusedError(f"namespace {meta['name']} belongs to tenant {owner!r} in namespace {place}")
     if not owner and not named_by_user:
         raise RefusedError(
             f"namespace {meta['name']} exists and is not this tenant's",

@@ -17,7 +17,7 @@ from kube.client import Client
 from kube.objects import Obj
 from vcp import inventory, layout, lock, output, pki, render, routes
 from vcp.errors import HostError, RefusedError
-from vcp.provision import applying, bootstrap, facts, lifetime, permissions, pruning, waiting
+from vcp.provision import applying, bootstrap, facts, lifetime, ownership, permissions, pruning, waiting
 from vcp.spec import Spec
 
 # What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
@@ -79,8 +79,11 @@ async def check(creation: Creation, objects: Sequence[Obj]) -> None:
             existing |= creation.named & {name}
             continue
         existing.add(name)
-        applying.check_namespace(current, spec.name, named_by_user=name in creation.named)
+        named = name in creation.named
+        applying.check_namespace(current, spec.name, spec.namespace, named_by_user=named)
     wanted = permissions.needs(objects, spec.namespace, existing)
+    for name in existing:
+        await ownership.check_given(host, name, spec.name, spec.namespace)
     await permissions.check(host, wanted + (permissions.ending(spec, existing) if creation.run else []))
     facts.check_storage(creation.survey, spec)
     facts.check_service_cidr(creation.survey)

@@ -17,7 +17,7 @@ from kube.objects import Obj
 from kube.reflector import View
 from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
-from vcp.provision import pruning
+from vcp.provision import ownership, pruning
 
 # In the order of deletion.
 KINDS = (
@@ -50,9 +50,14 @@ async def remove(
 ) -> list[Going]:
     """Asks the host to delete everything of the tenant; returns what takes its time to go.
 
-    With `keep_data` the claims and Secrets stay (the keys belong to the data), and their namespace."""
+    With `keep_data` the claims and Secrets stay (the keys belong to the data), and their namespace. Raises
+    RefusedError before anything is deleted if a namespace is another tenant's."""
     control, work = tenant.namespace, tenant.workload_namespace or tenant.namespace
-    made = [name for name in dict.fromkeys((work, control)) if await _made_by_vcp(host, name)]
+    made = [
+        name
+        for name in dict.fromkeys((work, control))
+        if await ownership.is_made(host, name, tenant.name, control)
+    ]
     whole = [name for name in made if not (keep_data and name == control)]
     with progress.step("delete"):
         # The workload namespace first: should we die in between, the record still names it.
@@ -147,14 +152,6 @@ def blocking(namespace: Obj) -> list[str]:
     """Pure: what a terminating namespace's conditions say is left in it."""
     conditions = (namespace.get("status") or {}).get("conditions") or ()
     return [one.get("message", one["type"]) for one in conditions if one.get("status") == "True"]
-
-
-async def _made_by_vcp(host: Client, name: str) -> bool:
-    try:
-        found = await host.get(apis.NAMESPACES, "", name)
-    except (kube.NotFoundError, kube.ForbiddenError):
-        return False
-    return layout.MADE in (found["metadata"].get("labels") or {})
 
 
 async def _remove_labelled(

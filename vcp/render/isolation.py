@@ -27,7 +27,7 @@ def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
             level = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
             namespace["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": level}
         else:
-            namespace["metadata"]["labels"][layout.MADE] = "true"
+            namespace["metadata"]["labels"] |= {layout.MADE: "true", layout.CONTROL: spec.namespace}
     return [*result, record]
 
 
@@ -35,6 +35,7 @@ def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[
     """All that has to stand before the first process of the tenant runs."""
     found = objects(spec, "isolation")
     quota, limits = found["ResourceQuota/vcp-quota"], found["LimitRange/vcp-limits"]
+    found["ConfigMap/vcp-anchor"]["metadata"]["labels"][layout.CONTROL] = spec.namespace
     quota["spec"]["hard"] = dict(spec.quota)
     wanted = {
         "default": spec.limits.default,
