@@ -62,10 +62,21 @@ class Reflector(ABC):
             except errors.RequestTimeoutError:  # half-open, or an API server too young to send bookmarks
                 _log.info("watch was silent", extra=self.told)
             except errors.KubeError as error:
-                self._failed += 1
-                if not self.failed(error):
+                if not await self._again(error):
                     return
-                await asyncio.sleep(error.retry_after or self.backoff.pause(self._failed))
+            except Exception as error:  # whoever answers is not believed, and all is read anew
+                _log.exception("answer makes no sense", extra=self.told)
+                self._version = ""
+                if not await self._again(errors.TransportError(f"the answer makes no sense: {error!r}")):
+                    return
+
+    async def _again(self, error: errors.KubeError) -> bool:
+        """After a pause; False if it is over."""
+        self._failed += 1
+        if not self.failed(error):
+            return False
+        await asyncio.sleep(error.retry_after or self.backoff.pause(self._failed))
+        return True
 
     @property
     def told(self) -> dict[str, Any]:
@@ -98,6 +109,7 @@ class Reflector(ABC):
             each=self.kept,
             shape=view.shape,
         )
+        _check(found.resource_version)
         self.replace(found)
         self._version = found.resource_version
         self.listed.set()
@@ -113,5 +125,12 @@ class Reflector(ABC):
             fields=view.fields,
             shape=view.shape,
         ):
+            _check(event.object["metadata"]["resourceVersion"])
             self.take(event)
             self._version = event.object["metadata"]["resourceVersion"]
+
+
+def _check(version: str) -> None:
+    """Raises ValueError for what no API server says by itself: somebody may serve a group in its place."""
+    if not (version.isascii() and version.isdecimal()):
+        raise ValueError(f"resourceVersion {version!r}")

@@ -5,6 +5,7 @@ tenant object that is there now. Names alone prove nothing.
 """
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from kube.objects import Key, Labels, Obj, annotations_of, labels_of, uid_of
 
@@ -46,8 +47,14 @@ def is_owned(host: Obj, tenant: Obj) -> bool:
 
 
 def allowed(annotations: Labels, keys: Iterable[str]) -> dict[str, str]:
-    """Those of the annotations that a policy lists as `keys`; a reserved one never."""
-    return {key: annotations[key] for key in keys if key in annotations and not is_reserved(key)}
+    """Those of the annotations that a policy lists as `keys`, in which `*` stands for any text; a reserved
+    one never."""
+    return {
+        key: value
+        for listed in keys
+        for key, value in annotations.items()
+        if (key == listed or ("*" in listed and fnmatchcase(key, listed))) and not is_reserved(key)
+    }
 
 
 def is_reserved(key: str) -> bool:

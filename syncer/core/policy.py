@@ -43,6 +43,20 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     node_names: Annotated[bool, Meta(description="Let pods name their host node.")] = False
     node_selector: Annotated[dict[str, str], Meta(description="Added to every pod; wins.")] = {}
     tolerations: Annotated[tuple[dict[str, Any], ...], Meta(description="Added to every pod.")] = ()
+    annotations: Annotated[
+        tuple[str, ...],
+        Meta(description="Annotations that reach the host; `*` stands for any text: `prometheus.io/*`."),
+    ] = ()
+    allowed_tolerations: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="Tolerations that pods may have besides those of not ready and unreachable nodes: "
+            "those that have all fields of one listed here."
+        ),
+    ] = ()
+    max_grace_period: Annotated[
+        int, Meta(ge=1, description="The most seconds that pods have to end after they are deleted.")
+    ] = 3600
     annotations_to_tenant: Annotated[
         tuple[str, ...], Meta(description="Annotations that hosts set on pods and the tenant may see.")
     ] = ()

@@ -65,7 +65,8 @@ async def test_a_forged_record_deletes_nothing_in_a_given_namespace(api: FakeApi
 async def test_two_tenants_of_one_name_are_told_apart(api: FakeApi, cli: HostCli) -> None:
     put_tenant(api, "a")
     forge(api, "a", "elsewhere")
-    for command in (("status", "a"), ("delete", "a", "--yes"), ("kubeconfig", "a"), ("extend", "a", "1h")):
+    commands = ("status a", "delete a --yes", "kubeconfig a", "extend a --ttl 1h")
+    for command in map(str.split, commands):
         result = await cli(*command)
         assert result.code == 4, (command, result.err)
         assert "there are 2 tenants 'a', in the namespaces team-x, vcp-a" in result.err

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from fakeapi import FakeApi, Obj
 from syncing import CONTROL, TENANT, WORK, Cluster, config_map, eventually, settled
 
@@ -277,3 +278,25 @@ def events(cluster: Cluster, reason: str) -> list[Obj]:
     """The tenant's Events of this reason."""
     found = (obj for key, obj in cluster.tenant.objects.items() if key.plural == "events")
     return [event for event in found if event["reason"] == reason]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"metadata": {"resourceVersion": "x1"}, "items": []},
+        {"metadata": {"resourceVersion": ""}, "items": []},
+        {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {}}]},
+    ],
+)
+async def test_who_answers_in_the_place_of_an_api_server_cannot_end_the_syncer(
+    cluster: Cluster, answer: Obj
+) -> None:
+    """A tenant's admin may serve a group by a server of their own."""
+    cluster.tenant.put("configmaps", config_map("a", x="1"))
+    path = "/apis/discovery.k8s.io/v1/endpointslices"
+    cluster.tenant.routes[path] = lambda _: web.json_response(answer)
+    async with cluster.syncer() as manager:
+        await eventually(lambda: any(informer.failures > 2 for informer in manager.informers))
+        assert "tenant endpointslices" in manager.lagging()
+        del cluster.tenant.routes[path]
+        await eventually(lambda: cluster.on_host("configmaps", "a"))

@@ -7,7 +7,7 @@ from typing import Any
 from kube import apis
 from kube.apis import ApiResource
 from kube.objects import Key, Obj, key_of
-from syncer.core import marks
+from syncer.core import marks, policy
 from syncer.core.kind import Kind
 from syncer.core.scope import Scope
 from syncer.kinds.namespaces import Namespaces
@@ -61,6 +61,7 @@ def scope(tenant: Iterable[Obj] = (), host: Iterable[Obj] = (), now: float = NOW
         tenant=Cluster("tenant", tenant),
         host=Cluster("host", host),
         now=now,
+        sync=policy.Sync(pods=policy.Pods(annotations=("*",), allowed_tolerations=({},))),
     )
 
 

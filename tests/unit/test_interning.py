@@ -146,7 +146,7 @@ def test_equal_parts_are_one_part() -> None:
     one, other = sharing.shared(fresh(host)), sharing.shared(fresh(tenant))
     assert one["status"]["conditions"][0] is other["status"]["conditions"][0]
     assert one["spec"]["containers"] is other["spec"]["containers"]
-    assert one["metadata"]["annotations"]["note"] is other["metadata"]["annotations"]["note"]
+    assert one["metadata"]["labels"]["app"] is other["metadata"]["labels"]["app"]
 
 
 def test_names_of_fields_are_held_once() -> None:

@@ -295,7 +295,8 @@ def test_a_refusal_by_the_host_is_told_without_host_names() -> None:
 def test_listed_annotations_of_the_host_are_shown_and_stay_the_hosts() -> None:
     key = "cni.example/ip"
     scope = dataclasses.replace(
-        podcases.scope(), sync=policy.Sync(pods=policy.Pods(annotations_to_tenant=(key,)))
+        podcases.scope(),
+        sync=policy.Sync(pods=policy.Pods(annotations=("*",), annotations_to_tenant=(key,))),
     )
     tenant, host = running()
     host["metadata"]["annotations"] |= {key: "10.42.0.5", "cni.example/other": "x"}

@@ -23,6 +23,7 @@ PROCESS = {
 CHOSEN: dict[str, Any] = {
     "volumes": ["nfs"],
     "tolerations": [{"key": "pool", "operator": "Exists"}],
+    "allowedTolerations": [{"key": "pool"}],
     "mode": "real",
     "selector": "pool=a",
 }

@@ -5,7 +5,7 @@ Each check yields `(path, what is wrong and what to do)`.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from kube.quantities import quantity
 from syncer.core import marks
@@ -201,10 +201,17 @@ def _sync(spec: Spec) -> Iterator[Problem]:
                 yield f"{path}.{name}", f"{host!r} is not a name of a class of the host"
     for position, toleration in enumerate(pods.tolerations):
         yield from _toleration(f"sync.pods.tolerations[{position}]", toleration)
+    for position, toleration in enumerate(pods.allowed_tolerations):
+        yield from _toleration(f"sync.pods.allowedTolerations[{position}]", toleration)
     yield from _nodes(spec.sync.nodes)
-    for position, annotation in enumerate(spec.sync.services.annotations):
+    yield from _annotations("sync.pods", pods.annotations)
+    yield from _annotations("sync.services", spec.sync.services.annotations)
+
+
+def _annotations(path: str, annotations: Iterable[str]) -> Iterator[Problem]:
+    for position, annotation in enumerate(annotations):
         if marks.is_reserved(annotation):
-            yield f"sync.services.annotations[{position}]", f"{annotation!r} is reserved for vcp; remove it"
+            yield f"{path}.annotations[{position}]", f"{annotation!r} is reserved for vcp; remove it"
 
 
 def _volume(name: str, pod_security: str) -> str:

@@ -138,13 +138,22 @@ class Network(_Part, frozen=True):
     )
     deny: Annotated[
         tuple[Text, ...],
-        Meta(description="CIDRs cut out of `allow`: private and link-local ranges, where other tenants are."),
+        Meta(
+            description="CIDRs cut out of `allow`: private and reserved ranges, where other tenants are, "
+            "and prefixes that lead to IPv4 addresses."
+        ),
     ] = (
         "10.0.0.0/8",
         "100.64.0.0/10",
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.168.0.0/16",
+        "240.0.0.0/4",
+        "::/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/32",
+        "2002::/16",
         "fc00::/7",
         "fe80::/10",
     )

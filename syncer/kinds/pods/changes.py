@@ -16,7 +16,7 @@ from syncer.core import marks
 from syncer.core.actions import Action, Patch, Report
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.kinds.pods import metadata, spec
+from syncer.kinds.pods import metadata, placement, spec
 from syncer.kinds.pods.status import condition_change, conditions_of, is_finished, readiness_gates
 
 _NONE: Mapping[str, Any] = {}
@@ -138,7 +138,8 @@ def _spec(tenant: Obj, host: Obj, scope: Scope, differing: Iterable[str]) -> dic
     for field in differing if asked else ():
         if images := _images(field, tenant, host, scope):
             changes[field] = images
-    if (tolerations := ours.get("tolerations")) and tolerations != theirs.get("tolerations"):
+    tolerations = placement.tolerations(ours, scope.sync.pods) if ours.get("tolerations") else None
+    if tolerations and tolerations != theirs.get("tolerations"):
         wanted = _tolerations(tolerations, theirs.get("tolerations") or [])
         if wanted != theirs.get("tolerations"):
             changes["tolerations"] = wanted

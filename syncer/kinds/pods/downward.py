@@ -4,6 +4,8 @@ Environment variables are fixed when a container starts, so they become literals
 metadata while it runs, so they refer to what the syncer keeps on the host pod.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from syncer.kinds.pods import fields
 
 TENANT_LABELS = "vcp.dev/tenant-labels"
 TENANT_ANNOTATIONS = "vcp.dev/tenant-annotations"
+_SHOWN = "annotation.vcp.dev"
 
 _WHOLE = {"metadata.labels": TENANT_LABELS, "metadata.annotations": TENANT_ANNOTATIONS}
 _FILES = {
@@ -66,19 +69,32 @@ def literal(path: str, tenant: Obj) -> str | None:
 
 
 def host_items(items: list[Obj]) -> list[Obj]:
-    """The files of a downward API volume; paths into labels and annotations by key serve as they are, since
-    those keep their keys on the host pod."""
+    """The files of a downward API volume; paths into labels by key serve as they are, since those keep their
+    keys on the host pod."""
     return [_host_item(item) for item in items]
 
 
 def _host_item(item: Obj) -> Obj:
     reference = item.get("fieldRef")
-    path = _FILES.get(reference["fieldPath"]) if reference else None
+    path = _host_path(reference["fieldPath"]) if reference else None
     return {**item, "fieldRef": {**reference, "fieldPath": path}} if reference and path else item
 
 
+def _host_path(path: str) -> str | None:
+    """Where the host pod holds what the path says of the tenant pod; None if it is the same."""
+    kind, key = _subscript(path)
+    return f"metadata.annotations['{_shown(key)}']" if kind == "metadata.annotations" else _FILES.get(path)
+
+
+def _shown(key: str) -> str:
+    """The annotation of the host pod that holds this one of the tenant's, on which nobody there acts."""
+    digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()
+    return f"{_SHOWN}/{digest[:20]}"
+
+
 def kept(tenant: Obj) -> dict[str, str]:
-    """The annotations that the host pod carries because a file shows all labels or all annotations."""
+    """The annotations that the host pod carries because a file shows all labels or annotations, or one of
+    the annotations."""
     paths = {
         reference["fieldPath"]
         for volume in tenant["spec"].get("volumes") or ()
@@ -92,6 +108,10 @@ def kept(tenant: Obj) -> dict[str, str]:
         found[TENANT_LABELS] = format_map(labels_of(tenant))
     if "metadata.annotations" in paths:
         found[TENANT_ANNOTATIONS] = format_map(annotations_of(tenant))
+    for path in paths:
+        kind, key = _subscript(path)
+        if kind == "metadata.annotations" and key in annotations_of(tenant):
+            found[_shown(key)] = annotations_of(tenant)[key]
     return found
 
 

@@ -15,10 +15,11 @@ from syncer.kinds.pods.status import is_finished
 from syncer.kinds.pods.tokens import secret_name, token_requests
 
 
-def grace_of(pod: Obj) -> int | None:
-    """The seconds that a pod being deleted has; the API server lets them only become fewer."""
+def grace_of(pod: Obj, most: int | None = None) -> int | None:
+    """The seconds that a pod being deleted has, `most` at most; the API server lets them only become
+    fewer."""
     grace: int | None = pod["metadata"].get("deletionGracePeriodSeconds")
-    return grace
+    return min(grace, most) if grace is not None and most is not None else grace
 
 
 def was_on_host(tenant: Obj) -> bool:

@@ -43,10 +43,10 @@ def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
     return labels
 
 
-def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:  # noqa: ARG001  a pair with host_labels
-    """The tenant pod's annotations, the marks, and what downward API files show. Raises Refused."""
-    annotations = {**_without_reserved(tenant, "annotations")}
-    annotations.pop(marks.SYNC, None)
+def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
+    """The tenant pod's annotations that the policy lists, since controllers of the host act on them; the
+    marks, and what downward API files show. Raises Refused."""
+    annotations = marks.allowed(_without_reserved(tenant, "annotations"), scope.sync.pods.annotations)
     keys = _keys(tuple(labels_of(tenant)), tuple(annotations), images(tenant))
     own = marks.annotations(key_of(tenant), uid_of(tenant))
     return {**annotations, **own, marks.KEYS: keys, **downward.kept(tenant)}

@@ -62,7 +62,8 @@ class Pods(Mirror):
             f"sync.pods.{field}"
             for field in (
                 *("volumes", "priority_classes", "schedulers", "node_names"),
-                *("node_selector", "tolerations", "annotations_to_tenant"),
+                *("node_selector", "tolerations", "allowed_tolerations", "max_grace_period"),
+                *("annotations", "annotations_to_tenant"),
                 *("limits.containers", "limits.volumes", "limits.environment"),
             )
         ),
@@ -120,7 +121,7 @@ class Pods(Mirror):
         running = not (tenant_going or host_going)
         actions: list[Action] = []
         if tenant_going:
-            actions += lifecycle.end_host(host, lifecycle.grace_of(tenant))
+            actions += lifecycle.end_host(host, lifecycle.grace_of(tenant, scope.sync.pods.max_grace_period))
         elif running and (binding := lifecycle.bind(tenant, host, scope)):
             actions += binding
             if "startTime" not in host.get("status", {}):

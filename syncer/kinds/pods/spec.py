@@ -11,7 +11,17 @@ from kube.objects import Obj
 from syncer.core.kind import new_host_object
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.kinds.pods import affinity, dns, environment, etchosts, metadata, references, refusals, volumes
+from syncer.kinds.pods import (
+    affinity,
+    dns,
+    environment,
+    etchosts,
+    metadata,
+    placement,
+    references,
+    refusals,
+    volumes,
+)
 
 SERVICE_ACCOUNT = "vcp-workload"
 
@@ -88,9 +98,12 @@ def _host_scheduling(tenant: Obj, scope: Scope) -> Obj:
         changes["topologySpreadConstraints"] = affinity.host_spread(constraints, tenant, scope)
     if policy.node_selector:
         changes["nodeSelector"] = {**(given.get("nodeSelector") or {}), **policy.node_selector}
-    if policy.tolerations:
-        own = given.get("tolerations") or []
-        changes["tolerations"] = [*own, *(each for each in policy.tolerations if each not in own)]
+    own = placement.tolerations(given, policy)
+    if own or given.get("tolerations"):
+        changes["tolerations"] = own
+    grace = given.get("terminationGracePeriodSeconds")
+    if grace is not None and grace > policy.max_grace_period:
+        changes["terminationGracePeriodSeconds"] = policy.max_grace_period
     if given.get("runtimeClassName"):
         changes["runtimeClassName"] = policy.runtime_classes[given["runtimeClassName"]]
     if priority := policy.priority_classes.get(given.get("priorityClassName") or ""):

@@ -19,6 +19,10 @@ from syncer.kinds.services.spec import host_name, type_of
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Range = ipaddress.IPv4Network | ipaddress.IPv6Network
+_EMBEDDING = [
+    ipaddress.ip_network(prefix)
+    for prefix in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")  # RFC 6052, 8215, 4291, 2765
+]
 _PORT = ("name", "port", "protocol", "appProtocol")
 
 
@@ -63,21 +67,40 @@ def _problems(endpoint: Obj, path: str, scope: Scope) -> Iterator[Problem]:
     for index, text in enumerate(endpoint.get("addresses") or ()):
         at = f"{path}.addresses[{index}]"
         try:
-            address = _plain(text)
+            meant = _meant(text)
         except ValueError:
-            yield Problem(at, f"{text} is no IP address")
+            yield Problem(at, f"{text} is not an IP address")
             continue
-        if address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast:
-            yield Problem(at, f"{text} is a loopback, link-local, unspecified or multicast address")
-        elif not _is_outside(address, scope.network) and _pod(text, scope) is None:
+        if any(map(_is_special, meant)):
+            reason = "is a loopback, link-local, unspecified, multicast or reserved address"
+            yield Problem(at, f"{text} {reason}")
+        elif not all(_is_outside(one, scope.network) for one in meant) and _pod(text, scope) is None:
             yield Problem(at, f"{text} is none of the tenant's own pods", "network.allow and network.deny")
 
 
-def _plain(text: str) -> _Address:
-    """An IPv4 address that is written as an IPv6 address is the IPv4 address. Raises ValueError."""
+def _meant(text: str) -> list[_Address]:
+    """The address, and the IPv4 addresses that translators and tunnels on the way would take out of it. One
+    that is only another form of an IPv4 address is that alone. Raises ValueError."""
     address = ipaddress.ip_address(text)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped:
+        return [address.ipv4_mapped]
+    low = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    found: list[_Address] = [address]
+    if any(address in one for one in _EMBEDDING):
+        found.append(low)
+    found += [address.sixtofour] if address.sixtofour else []
+    found += [address.teredo[1]] if address.teredo else []  # of the client
+    return found
+
+
+def _is_special(address: _Address) -> bool:
+    """What no Service may lead to. Whatever IPv6 has reserved holds the translators' prefixes, too, which are
+    judged by what is in them."""
+    reserved = address.version == 4 and address.is_reserved
+    special = (address.is_loopback, address.is_link_local, address.is_unspecified, address.is_multicast)
+    return reserved or any(special)
 
 
 @lru_cache(maxsize=64)
