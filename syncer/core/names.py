@@ -13,6 +13,12 @@ MAX_LENGTH = 63  # a DNS label, RFC 1123: what the strictest kinds (Service, Sta
 _HASH_LENGTH = 10
 
 
+def digest(*texts: str, length: int) -> str:
+    """The beginning of the sha256 of the texts, joined by NUL, in the letters of a DNS label: 5 bits each."""
+    whole = hashlib.sha256("\0".join(texts).encode()).digest()
+    return base64.b32encode(whole).decode().lower()[:length]
+
+
 @lru_cache(maxsize=4096)  # asked for several times in each event of a pod, and for what many pods refer to
 def host_name(tenant: str, namespace: str, name: str) -> str:
     """The host object's name for a tenant object: a DNS label of at most 63 characters.
@@ -20,8 +26,7 @@ def host_name(tenant: str, namespace: str, name: str) -> str:
     `namespace` is empty for cluster-scoped objects. The hash is 50 bits of sha256 over the three parts joined
     by NUL, which no Kubernetes name can hold.
     """
-    digest = hashlib.sha256("\0".join((tenant, namespace, name)).encode()).digest()
-    suffix = base64.b32encode(digest).decode().lower()[:_HASH_LENGTH]
+    suffix = digest(tenant, namespace, name, length=_HASH_LENGTH)
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not stem[:1].isalpha():  # a Service's name must start with a letter (RFC 1035)
         stem = f"x{stem}"

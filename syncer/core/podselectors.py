@@ -4,14 +4,12 @@ A tenant's selector is narrowed to this tenant's pods. What it says of namespace
 labels that name a host pod's tenant namespace and carry that namespace's labels.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from kube.objects import Key, Labels, Obj
-from syncer.core import marks
+from syncer.core import marks, names
 from syncer.core.scope import Scope
 
 _MAX_NAME = 63  # of a label key's part after the slash
@@ -96,6 +94,6 @@ def namespace_label_key(key: str) -> str:
     domain, slash, name = key.rpartition("/")
     plain = f"{domain}_{name}" if slash else name
     if len(plain) > _MAX_NAME or (not slash and "_" in plain):
-        digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()[:_HASH]
+        digest = names.digest(key, length=_HASH)
         plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{digest}"
     return marks.NAMESPACE_PREFIX + plain

@@ -4,13 +4,11 @@ Environment variables are fixed when a container starts, so they become literals
 metadata while it runs, so they refer to what the syncer keeps on the host pod.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kube.objects import Labels, Obj, annotations_of, labels_of, uid_of
-from syncer.core import marks
+from syncer.core import marks, names
 from syncer.core.refusal import Problem
 from syncer.kinds.pods import fields
 
@@ -88,8 +86,7 @@ def _host_path(path: str) -> str | None:
 
 def _shown(key: str) -> str:
     """The annotation of the host pod that holds this one of the tenant's, on which nobody there acts."""
-    digest = base64.b32encode(hashlib.sha256(key.encode()).digest()).decode().lower()
-    return f"{_SHOWN}/{digest[:20]}"
+    return f"{_SHOWN}/{names.digest(key, length=20)}"
 
 
 def kept(tenant: Obj) -> dict[str, str]:

@@ -3,8 +3,6 @@
 Both functions give the complete set that is ours; a host may add more. They run on every reconcile.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -12,7 +10,7 @@ import msgspec
 
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
-from syncer.core import marks
+from syncer.core import marks, names
 from syncer.core.podselectors import namespace_label_key
 from syncer.core.refusal import Problem, Refused
 from syncer.core.scope import Scope
@@ -68,8 +66,7 @@ def images(tenant: Obj) -> str:
 
 @lru_cache(maxsize=1024)
 def _digest(*texts: str) -> str:
-    digest = hashlib.sha256("\0".join(texts).encode()).digest()
-    return base64.b32encode(digest).decode().lower()[:_HASH]
+    return names.digest(*texts, length=_HASH)
 
 
 def _without_reserved(tenant: Obj, field: str) -> dict[str, str]:

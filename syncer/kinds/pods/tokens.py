@@ -4,12 +4,11 @@ The host's kubelet would put the host's tokens where a pod expects its own, so e
 source becomes an item of one Secret per pod, which the syncer fills and renews.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator
 
 from kube.objects import Obj
+from syncer.core import names
 from syncer.core.actions import TokenRequest
 
 _SECONDS = 3600  # the API server's default for projected tokens
@@ -31,8 +30,7 @@ def file_key(volume: str, path: str) -> str:
     key = f"{volume}.{path}"
     if _KEY.fullmatch(path) and len(key) <= _MAX_KEY:
         return key
-    digest = hashlib.sha256(path.encode()).digest()
-    return f"{volume}.{base64.b32encode(digest).decode().lower()[:20]}"
+    return f"{volume}.{names.digest(path, length=20)}"
 
 
 def token_requests(pod: Obj) -> tuple[TokenRequest, ...]:
