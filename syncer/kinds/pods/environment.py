@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from kube import apis
+from kube.apis import ApiResource
 from kube.objects import Key, Obj
 from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
@@ -81,15 +82,27 @@ def _hidden(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> s
     if hidden:  # before its own definition, `$(NAME)` means the service's value
         text = "".join(variable.get("value", "") for variable in own)
         hidden = {name for name in hidden if f"$({name})" not in text}
-    for source in container.get("envFrom") or ():
-        for field, api in _STORED.items():
-            if field not in source:
-                continue
-            key = Key(tenant["metadata"]["namespace"], source[field].get("name", ""))
-            prefix = source.get("prefix", "")
-            data = (scope.tenant.get(api, key) or {}).get("data") or ()
-            hidden.update(name for each in data if (name := prefix + each) in services)
+    hidden.update(name for name, *_ in stored(container, tenant, scope) if name in services)
     return hidden
+
+
+def stored(container: Obj, tenant: Obj, scope: Scope) -> Iterator[tuple[str, ApiResource, str]]:
+    """The variables that `envFrom` brings as far as its objects are known, in their order: name, which kind
+    of object holds it, and its text there, a Secret's in base64."""
+    for source in container.get("envFrom") or ():
+        prefix = source.get("prefix") or ""
+        for field, api in _STORED.items():
+            if field in source:
+                data = data_of(api, source[field], tenant, scope)
+                yield from ((prefix + name, api, text) for name, text in data.items())
+
+
+def data_of(api: ApiResource, reference: Obj, tenant: Obj, scope: Scope) -> Mapping[str, str]:
+    """What the ConfigMap or Secret of the tenant holds that a container refers to by name; empty if there is
+    none."""
+    key = Key(tenant["metadata"]["namespace"], reference.get("name", ""))
+    data: Mapping[str, str] = (scope.tenant.get(api, key) or {}).get("data") or {}
+    return data
 
 
 def _host_variable(variable: Obj, tenant: Obj) -> Obj:

@@ -15,7 +15,7 @@ import msgspec
 
 from kube import apis
 from kube.apis import ApiResource
-from kube.objects import Key, Obj
+from kube.objects import Obj
 from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
 from syncer.kinds.pods import downward, environment
@@ -32,7 +32,6 @@ _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _OF_THE_HOST = 256  # addresses and names of nodes: what the host's kubelet fills in
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _STORED = {"configMapKeyRef": apis.CONFIG_MAPS, "secretKeyRef": apis.SECRETS}
-_WHOLE = {"configMapRef": apis.CONFIG_MAPS, "secretRef": apis.SECRETS}
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 
@@ -123,12 +122,8 @@ def _given(container: Obj, tenant: Obj, scope: Scope) -> dict[str, Size]:
     """The variables of services and of `envFrom`, which stand before `env`."""
     services = environment.service_variables(tenant, scope)
     known = {name: Size(len(variable["value"].encode())) for name, variable in services.items()}
-    for source in container.get("envFrom") or ():
-        prefix = source.get("prefix") or ""
-        for field, api in _WHOLE.items():
-            if reference := source.get(field):
-                data = _data(api, reference, tenant, scope)
-                known |= {f"{prefix}{key}": Size(_length(api, text), 1) for key, text in data.items()}
+    for name, api, text in environment.stored(container, tenant, scope):
+        known[name] = Size(_length(api, text), 1)
     return known
 
 
@@ -136,18 +131,13 @@ def _taken(source: Obj, tenant: Obj, scope: Scope) -> Size:
     """What a `valueFrom` gives, as far as it is known."""
     for field, api in _STORED.items():
         if reference := source.get(field):
-            text = _data(api, reference, tenant, scope).get(reference.get("key", ""), "")
+            data = environment.data_of(api, reference, tenant, scope)
+            text = data.get(reference.get("key", ""), "")
             return Size(_length(api, text), 1)
     if reference := source.get("fieldRef"):
         value = downward.literal(reference["fieldPath"], tenant)
         return Size(_OF_THE_HOST if value is None else len(value.encode()))
     return Size(_OF_THE_HOST)
-
-
-def _data(api: ApiResource, reference: Obj, tenant: Obj, scope: Scope) -> Mapping[str, str]:
-    key = Key(tenant["metadata"]["namespace"], reference.get("name", ""))
-    data: Mapping[str, str] = (scope.tenant.get(api, key) or {}).get("data") or {}
-    return data
 
 
 def _length(api: ApiResource, text: str) -> int:
