@@ -101,9 +101,8 @@ async def find(host: Client, name: str, namespace: str = "") -> Tenant:
 
 async def _places(host: Client, name: str) -> tuple[str, ...]:
     """Where to look for a tenant. Raises RefusedError if it may be meant in several places."""
-    labels = f"{SELECTOR},{layout.TENANT}={name}"
     try:
-        found = await host.list(apis.SECRETS, labels=labels, fields=f"metadata.name={layout.RECORD}")
+        found = await _records(host, labels=f"{SELECTOR},{layout.TENANT}={name}")
     except kube.ForbiddenError:
         return (f"vcp-{name}", "")  # the usual namespace, then the context's own
     places = sorted(record["metadata"]["namespace"] for record in found)
@@ -117,14 +116,17 @@ async def _places(host: Client, name: str) -> tuple[str, ...]:
 
 async def records(host: Client, namespace: str = "") -> tuple[Tenant, ...]:
     """As `read`, but without a look at the workloads, which takes further rights: no state is told."""
-    found = await host.list(apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={layout.RECORD}")
+    found = await _records(host, namespace)
     return assemble(found, (), await _namespaces(host, namespace), whole=not namespace)
 
 
+async def _records(host: Client, namespace: str = "", labels: str = SELECTOR) -> list[Obj]:
+    """The records of one namespace or of all."""
+    return await host.list(apis.SECRETS, namespace, labels=labels, fields=f"metadata.name={layout.RECORD}")
+
+
 async def _objects(host: Client, namespace: str) -> tuple[list[Any], list[Any], list[Any]]:
-    records = await host.list(
-        apis.SECRETS, namespace, labels=SELECTOR, fields=f"metadata.name={layout.RECORD}"
-    )
+    records = await _records(host, namespace)
     namespaces = await _namespaces(host, namespace)
     if not records:
         return [], [], namespaces

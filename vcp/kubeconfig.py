@@ -14,8 +14,9 @@ from ruamel.yaml.error import YAMLError
 
 from vcp.errors import RefusedError, UsageError
 
-_CLUSTER = ("server", "certificate-authority-data", "tls-server-name")
+_AUTHORITY, _SERVER_NAME = "certificate-authority-data", "tls-server-name"
 _USER = ("client-certificate-data", "client-key-data")
+_KNOWN = {"server", _AUTHORITY, _SERVER_NAME, *_USER}
 _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
@@ -69,12 +70,12 @@ def published(text: bytes, tenant: str) -> Entry:
         cluster, user = dict(cluster["cluster"]), dict(user["user"])
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise _foreign("is not one that vcp has written") from error
-    if others := sorted({*cluster, *user} - {*_CLUSTER, *_USER}):
+    if others := sorted({*cluster, *user} - _KNOWN):
         raise _foreign(f"holds {', '.join(map(str, others))}")
     try:
-        pems = [base64.b64decode(cluster[_CLUSTER[1]], validate=True)]
-        pems += [base64.b64decode(user[field], validate=True) for field in _USER]
-        name = _name(cluster.get(_CLUSTER[2], ""))
+        encoded = (cluster[_AUTHORITY], *(user[field] for field in _USER))
+        pems = [base64.b64decode(text, validate=True) for text in encoded]
+        name = _name(cluster.get(_SERVER_NAME, ""))
         return admin(tenant, _address(cluster["server"]), *pems, server_name=name)
     except (KeyError, TypeError, ValueError) as error:
         raise _foreign(f"lacks a field or has a wrong one: {error}") from error
@@ -100,7 +101,7 @@ def _address(server: Any) -> str:
 def _name(text: Any) -> str:
     """Raises ValueError if it is not a DNS name."""
     if text and not re.fullmatch(r"[A-Za-z0-9.-]+", text):
-        raise ValueError(_CLUSTER[2])
+        raise ValueError(_SERVER_NAME)
     return str(text)
 
 
