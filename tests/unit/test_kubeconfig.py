@@ -135,7 +135,7 @@ def test_what_vcp_has_published_is_made_anew_as_it_was() -> None:
         ({}, {"auth-provider": {"name": "gcp"}}, "holds auth-provider"),
         ({}, {"token": "t"}, "holds token"),
         ({}, {"tokenFile": "/etc/shadow"}, "holds tokenFile"),
-        ({}, {"client-certificate": "/root/.kube/x"}, "holds client-certificate"),
+        ({}, {"client-certificate": "client.crt"}, "holds client-certificate"),
         ({}, {"as": "system:admin"}, "holds as"),
         ({"proxy-url": "http://192.0.2.9"}, {}, "holds proxy-url"),
         ({"insecure-skip-tls-verify": True}, {}, "holds insecure-skip-tls-verify"),

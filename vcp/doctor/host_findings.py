@@ -34,7 +34,7 @@ def version(text: str) -> Finding:
     if not found:
         action = "look whether --context names a Kubernetes API"
         return Finding(
-            "version", "broken", f"the host's version {text!r} is unreadable", "it is no Kubernetes", action
+            "version", "broken", f"the host's version {text!r} is unreadable", "it is not Kubernetes", action
         )
     if int(found[1]) < OLDEST:
         meaning = "pods and Services of tenants use fields that this host does not know"
