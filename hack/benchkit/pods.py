@@ -4,6 +4,9 @@ from typing import Any
 
 NAME = "$NAME"  # what the generator puts each pod's name in place of
 
+TOLERATION = {"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}
+"""Of the fake nodes' taint. A tenant's pods may have it because the bench's spec says so."""
+
 _LIMITED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -18,7 +21,7 @@ def fake() -> dict[str, Any]:
         {
             "containers": [{"name": "main", "image": "localhost/fake:1"}],
             "nodeSelector": {"type": "kwok"},
-            "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists", "effect": "NoSchedule"}],
+            "tolerations": [TOLERATION],
         }
     )
 
