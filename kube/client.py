@@ -304,4 +304,4 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except msgspec.ValidationError as error:
         raise errors.TransportError(f"the answer is another than expected: {error}") from error
     except msgspec.DecodeError as error:
-        raise errors.TransportError(f"the answer is no JSON: {error}") from error
+        raise errors.TransportError(f"the answer is not JSON: {error}") from error

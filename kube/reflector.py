@@ -48,7 +48,7 @@ class Reflector(ABC):
         self._failed = 0
 
     async def run(self) -> None:
-        """For ever. Raises what `failed` does."""
+        """Runs forever. Raises what `failed` does."""
         while True:
             try:
                 if not self._version:
@@ -64,7 +64,7 @@ class Reflector(ABC):
             except errors.KubeError as error:
                 if not await self._again(error):
                     return
-            except Exception as error:  # whoever answers is not believed, and all is read anew
+            except Exception as error:  # no answer is believed blindly: all is read anew
                 _log.exception("answer makes no sense", extra=self.told)
                 self._version = ""
                 if not await self._again(errors.TransportError(f"the answer makes no sense: {error!r}")):

@@ -62,7 +62,7 @@ def published(text: bytes, tenant: str) -> Entry:
     """The entry `vcp-TENANT` of the kubeconfig that stands on the host, made anew from what vcp writes: an
     address, an authority and a client certificate. Raises RefusedError if there is anything else in it.
 
-    Whoever may write that Secret could have a program run on the reader's machine by `exec`, or send their
+    A user who may write that Secret could have a program run on the reader's machine by `exec`, or send their
     requests elsewhere by `proxy-url`."""
     try:
         stored = yaml.safe_load(text)

@@ -1,6 +1,6 @@
 """One `vcp create` at a time per tenant: a Lease in the control-plane namespace.
 
-The holder renews it while it works. Whoever finds it held watches it for as long as it is valid: a renewal
+The holder renews it while it works. Who finds it held watches it for as long as it is valid: a renewal
 shows a living holder, silence a dead one. Clocks are never compared, because two machines' clocks differ.
 """
 

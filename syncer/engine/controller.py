@@ -63,7 +63,7 @@ class Controller:
         self._running: dict[Item, asyncio.Event] = {}
 
     async def work(self) -> None:
-        """One worker, for ever. A lost leadership ends it with NotLeaderError; the key is not lost."""
+        """Runs one worker forever. A lost leadership ends it with NotLeaderError; the key is not lost."""
         while True:
             item, waited = await self._queue.get()
             self._metrics.waited.labels(item.resource).observe(waited)

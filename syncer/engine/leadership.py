@@ -48,7 +48,7 @@ class Leadership:
         return asyncio.get_running_loop().time() < self._until
 
     async def run(self) -> None:
-        """Takes the lease, renews it, and takes it again if it was lost; for ever."""
+        """Takes the lease, renews it, and takes it again if it was lost, forever."""
         loop = asyncio.get_running_loop()
         while True:
             before, pause = loop.time(), RENEW_EVERY

@@ -1,5 +1,5 @@
 """The keys that wait for a worker: each at most once, never with two workers at a time, the urgent ones
-first, and none for ever.
+first, and none forever.
 
 The rules are client-go's: an item that is added while it is worked on is queued again when that work is
 done, so no change is missed and none is worked on twice. Times are the event loop's, which a test can turn.
@@ -17,7 +17,7 @@ from kube.backoff import Backoff
 T = TypeVar("T", bound=Hashable)
 
 _RETRY = Backoff(0.05, 60.0, spread=0.2)
-_FAIR = 8  # of so many items one is that which has waited longest, in whatever lane: so none waits for ever
+_FAIR = 8  # of so many items one is that which has waited longest, in whatever lane: so none waits forever
 
 
 class Lane(IntEnum):

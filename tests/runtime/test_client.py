@@ -155,7 +155,7 @@ async def test_a_port_without_a_listener_is_unreachable(unused_tcp_port: int) ->
 
 async def test_an_answer_that_is_no_json_is_a_transport_error(api: FakeApi, client: Client) -> None:
     api.routes["/version"] = lambda _: web.Response(text='{"major": "1", "min')
-    with pytest.raises(errors.TransportError, match="no JSON"):
+    with pytest.raises(errors.TransportError, match="not JSON"):
         await client.send(requests.raw("/version"))
 
 

@@ -39,7 +39,7 @@ def command(
 
     Tenants of random names take rights in the whole cluster. Where -n and `--set workloadNamespace=...`
     name namespaces that an administrator has made, the rights hold in these alone, and one job at a time
-    runs there. Whoever applies this must have these rights, or be allowed to escalate and bind.
+    runs there. The user who applies this must have these rights, or be allowed to escalate and bind.
     """
     del purpose  # the one there is
     namespace, slash, name = account.partition("/")

@@ -157,7 +157,7 @@ async def _use(run: _Run, watch: supervise.Guard) -> int:
 
 
 async def _collect(run: _Run, folder: Path) -> None:
-    """Best effort, and not for ever: the tenant has to go, too."""
+    """Best effort, and not forever: the tenant has to go, too."""
     with run.progress.step("evidence"):
         async with asyncio.timeout(_COLLECT_LIMIT):
             count = await collecting.collect(run.session.host, run.spec, folder, await _admin(run))

@@ -83,7 +83,7 @@ def storage(classes: Mapping[str, bool] | None, spec: Spec) -> Finding:
         return Finding(check, "warning", "you may not list StorageClasses", meaning, action)
     defaults = sorted(name for name, default in classes.items() if default)
     known = ", ".join(sorted(classes)) or "none"
-    meaning = "the volume of a tenant's etcd would wait for ever, so `vcp create` refuses"
+    meaning = "the volume of a tenant's etcd would wait forever, so `vcp create` refuses"
     if wanted and wanted not in classes:
         action = f"name one of these in `storage.class`: {known}; or keep no data: --ephemeral"
         return Finding(

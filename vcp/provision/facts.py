@@ -72,7 +72,7 @@ async def files(host: Client, spec: specs.Spec) -> dict[str, bytes]:
 
 
 def check_storage(survey: Survey, spec: specs.Spec) -> None:
-    """Raises RefusedError if the tenant's claims would wait for ever."""
+    """Raises RefusedError if the tenant's claims would wait forever."""
     classes, wanted = survey.storage_classes, spec.storage.class_
     if classes is None or spec.storage.ephemeral:
         return

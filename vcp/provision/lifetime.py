@@ -59,12 +59,12 @@ async def recorded_expiry(host: Client, tenant: inventory.Tenant) -> datetime | 
 
 
 async def end(host: Client, spec: Spec) -> None:
-    """Takes the moment away, whoever has written it: the spec wants a life without end."""
+    """Takes the moment away, by any hand: the spec wants a life without end."""
     await _note(host, spec.namespace, None)
 
 
 async def extend(host: Client, tenant: inventory.Tenant, ttl: timedelta) -> datetime:
-    """The moment from now on, never earlier than it was. Raises RefusedError if the tenant lives for ever."""
+    """The moment from now on, never earlier than it was. Raises RefusedError if the tenant lives forever."""
     if tenant.expires is None:
         raise RefusedError(
             f"tenant {tenant.name!r} does not expire",

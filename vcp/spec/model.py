@@ -222,7 +222,7 @@ class Spec(_Part, frozen=True):
     encrypt_secrets: Annotated[bool, Meta(description="Encrypt the tenant's Secrets in its etcd.")] = True
     ttl: Annotated[
         str,
-        Meta(description="Life of the tenant, after which `vcp reap` deletes it; empty: for ever."),
+        Meta(description="Life of the tenant, after which `vcp reap` deletes it; empty: forever."),
     ] = ""
     protected: Annotated[bool, Meta(description="`vcp delete` and `vcp reap` refuse the tenant.")] = False
 

@@ -68,7 +68,7 @@ class Pods(Mirror):
             )
         ),
     )
-    # Token Secrets are this kind's own, and so are streams: whoever has pods has their logs.
+    # Token Secrets are this kind's own, and so are streams: a tenant that has pods has their logs.
     rights = (
         *(Rule(apis.PODS, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize")),
         *(Rule(apis.PODS, verbs, sub) for sub, verbs in streams.RIGHTS.items()),
