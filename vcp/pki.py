@@ -23,7 +23,18 @@ ADMINS = "vcp:admins"
 CA_KEYS = "pki-ca"  # the Secret that only the CLI reads
 ADMIN = "pki-admin"
 
-AUTHORITIES = ("server-ca", "client-ca", "request-header-ca", "etcd-server-ca", "etcd-peer-ca")
+AUTHORITIES = (
+    "server-ca",
+    "client-ca",  # clients that are parts of the control plane
+    "user-ca",  # people and jobs: the admin, and what `vcp kubeconfig --user` issues
+    "csr-ca",  # what the tenant's controller manager signs, if it signs at all
+    "kubelet-client-ca",  # the API server, where it calls the syncer; nothing else is let in there
+    "request-header-ca",
+    "etcd-server-ca",
+    "etcd-peer-ca",
+)
+CLIENT_CAS = "client-cas.crt"
+"""The authorities whose clients the tenant's API server believes, in one file."""
 SERVICE_ACCOUNT_KEY = "service-account.key"
 ENCRYPTION_KEY = "encryption.key"  # 32 bytes in base64: what a secretbox provider takes
 TOKEN = "token"  # noqa: S105 (a file name)
@@ -40,7 +51,7 @@ _KEYS = {
     ),
     "pki-syncer": (
         "server-ca.crt",
-        "client-ca.crt",
+        "kubelet-client-ca.crt",
         "request-header-ca.crt",
         "syncer.crt",
         "syncer.key",
@@ -70,6 +81,7 @@ class PkiRequest(msgspec.Struct, frozen=True):
     tenant: str
     leafs: tuple[Leaf, ...]
     token: bool  # whether the distro has use for a join token
+    clients: tuple[str, ...]  # the authorities whose clients the API server believes
     leaf_life: timedelta
     ca_life: timedelta
 
@@ -116,13 +128,13 @@ def request(spec: Spec, addresses: tuple[str, ...] = ()) -> PkiRequest:
         Leaf(
             name="syncer-serving", ca="server-ca", cn="vcp:syncer", sans=layout.syncer_sans(spec), server=True
         ),
-        Leaf(name="admin", ca="client-ca", cn="vcp:admin", groups=(ADMINS,), client=True),
+        Leaf(name="admin", ca="user-ca", cn="vcp:admin", groups=(ADMINS,), client=True),
         Leaf(name="syncer", ca="client-ca", cn="vcp:syncer", client=True),
         Leaf(name="dns", ca="client-ca", cn="vcp:dns", client=True),
         Leaf(name="controller-manager", ca="client-ca", cn="system:kube-controller-manager", client=True),
         Leaf(
             name="kubelet-client",
-            ca="client-ca",
+            ca="kubelet-client-ca",
             cn="system:apiserver",
             groups=("system:masters",),
             client=True,
@@ -140,6 +152,7 @@ def request(spec: Spec, addresses: tuple[str, ...] = ()) -> PkiRequest:
         tenant=spec.name,
         leafs=tuple(leaf for leaf in every if f"{leaf.name}.crt" in used),
         token=TOKEN in used,
+        clients=("client-ca", "user-ca", *(("csr-ca",) if spec.certificates.signing else ())),
         leaf_life=duration(life.leaf),
         ca_life=duration(life.ca),
     )
@@ -165,6 +178,7 @@ def renew(
             pair = certificates.authority(name, f"vcp:{request.tenant}", key, serial, now, request.ca_life)
             issued[name] = reason
         files |= {f"{name}.crt": pair.certificate, f"{name}.key": pair.key}
+    files[CLIENT_CAS] = b"".join(files[f"{name}.crt"] for name in request.clients)
     for leaf in request.leafs:
         signer = Pair(files[f"{leaf.ca}.crt"], files[f"{leaf.ca}.key"])
         pair = _pair(existing, leaf.name)
@@ -200,7 +214,7 @@ def issue_user(
     now: datetime,
     source: Source = SYSTEM,
 ) -> Pair:
-    """A client certificate for a person or a job; `files` must hold client-ca. Raises UsageError.
+    """A client certificate for a person or a job; `files` must hold user-ca. Raises UsageError.
 
     A certificate cannot be taken back, so nobody gets one whose rights no RBAC rule could take away.
     """
@@ -214,7 +228,7 @@ def issue_user(
             )
     if not timedelta(minutes=5) <= life <= timedelta(days=365):
         raise UsageError("the certificate's life is out of range", hint="from 5m to 1y, for example --ttl 8h")
-    return _client(files, user, groups, life, now, source)
+    return _client(files, "user-ca", user, groups, life, now, source)
 
 
 def issue_master(
@@ -222,19 +236,20 @@ def issue_master(
 ) -> Pair:
     """A client certificate whose rights do not depend on the tenant's RBAC, for this process alone: it is
     stored nowhere. `files` must hold client-ca."""
-    return _client(files, "vcp:create", ("system:masters",), life, now, source)
+    return _client(files, "client-ca", "vcp:create", ("system:masters",), life, now, source)
 
 
 def _client(
     files: Mapping[str, bytes],
+    ca: str,
     user: str,
     groups: Collection[str],
     life: timedelta,
     now: datetime,
     source: Source,
 ) -> Pair:
-    signer = Pair(files["client-ca.crt"], files["client-ca.key"])
-    leaf = Leaf(name="user", ca="client-ca", cn=user, groups=tuple(groups), client=True)
+    signer = Pair(files[f"{ca}.crt"], files[f"{ca}.key"])
+    leaf = Leaf(name="user", ca=ca, cn=user, groups=tuple(groups), client=True)
     return _issue(leaf, signer, life, now, source)
 
 
@@ -245,7 +260,7 @@ def _secret(name: str, source: Source) -> bytes:
 
 
 def _consumers(spec: Spec) -> dict[str, tuple[str, ...]]:
-    return {**distros.of(spec).KEYS, **_KEYS}
+    return {**distros.of(spec).keys(spec), **_KEYS}
 
 
 def _issue(leaf: Leaf, signer: Pair, life: timedelta, now: datetime, source: Source) -> Pair:

@@ -14,12 +14,12 @@ _log = logging.getLogger(__name__)
 class ServingTls:
     """The server's certificate and the CA of its clients, read again when their files change.
 
-    `client_ca` is the file of that CA; with an empty one, no certificate is asked for."""
+    `client_ca` is the file of that CA. By default it signs for the tenant's API server alone."""
 
-    def __init__(self, folder: Path, client_ca: str = "client-ca.crt") -> None:
-        self._client_ca = folder / client_ca if client_ca else None
+    def __init__(self, folder: Path, client_ca: str = "kubelet-client-ca.crt") -> None:
+        self._client_ca = folder / client_ca
         self._certificate, self._key = folder / "syncer-serving.crt", folder / "syncer-serving.key"
-        self._files = [file for file in (self._client_ca, self._certificate, self._key) if file]
+        self._files = [self._client_ca, self._certificate, self._key]
         self._version: object = None
         self._context: ssl.SSLContext | None = None
 
@@ -41,9 +41,8 @@ class ServingTls:
         context.options |= ssl.OP_NO_TICKET  # a resumed session would outlive a change of the CA
         context.num_tickets = 0
         context.set_alpn_protocols(["http/1.1"])
-        if self._client_ca:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self._client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(self._client_ca)
         context.load_cert_chain(self._certificate, self._key)
         return context
 

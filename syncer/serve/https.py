@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from syncer.serve.certificates import ServingTls
 
 _RELOAD_EVERY = 30.0  # seconds; the kubelet itself takes longer to bring a renewed Secret
 _BACKLOG = 128
+_HANDSHAKE = 10.0  # seconds: a client that shows no certificate by then is gone
 
 
 @contextlib.asynccontextmanager
@@ -20,8 +22,9 @@ async def serving(app: web.Application, port: int, tls: ServingTls) -> AsyncIter
     await runner.setup()
     try:
         with listener(port, _BACKLOG) as door:
-            site = await _site(runner, door, tls)
-            renewing = asyncio.create_task(_renew(runner, door, tls, site), name="certificates")
+            known = tls.context()
+            first = await _site(runner, door, known)
+            renewing = asyncio.create_task(_renew(runner, door, tls, known, first), name="certificates")
             try:
                 yield door.getsockname()[1]
             finally:
@@ -31,22 +34,27 @@ async def serving(app: web.Application, port: int, tls: ServingTls) -> AsyncIter
         await runner.cleanup()
 
 
-async def _renew(runner: web.AppRunner, door: socket.socket, tls: ServingTls, site: web.SockSite) -> None:
+async def _renew(
+    runner: web.AppRunner, door: socket.socket, tls: ServingTls, known: ssl.SSLContext, site: asyncio.Server
+) -> None:
     """New connections get the certificates that are in the folder by then. The socket stays, so that
-    nobody finds it closed."""
-    known = tls.context()
-    while True:
-        await asyncio.sleep(_RELOAD_EVERY)
-        if (context := tls.context()) is not known:
-            newer = await _site(runner, door, tls)
-            await site.stop()
-            site, known = newer, context
+    nobody finds it closed. Closes the last site when it is cancelled."""
+    try:
+        while True:
+            await asyncio.sleep(_RELOAD_EVERY)
+            if (context := tls.context()) is not known:
+                newer = await _site(runner, door, context)
+                site.close()
+                site, known = newer, context
+    finally:
+        site.close()
 
 
-async def _site(runner: web.AppRunner, door: socket.socket, tls: ServingTls) -> web.SockSite:
-    site = web.SockSite(runner, door.dup(), ssl_context=tls.context())
-    await site.start()
-    return site
+async def _site(runner: web.AppRunner, door: socket.socket, context: ssl.SSLContext) -> asyncio.Server:
+    assert runner.server is not None  # noqa: S101  (after `setup`)
+    return await asyncio.get_running_loop().create_server(
+        runner.server, sock=door.dup(), ssl=context, backlog=_BACKLOG, ssl_handshake_timeout=_HANDSHAKE
+    )
 
 
 def listener(port: int, backlog: int) -> socket.socket:

@@ -31,6 +31,7 @@ _GOODBYE = 2.0  # seconds for the peer to have read an answer
 _DRAIN = 2.0  # seconds that streams get to end by themselves
 _BACKLOG = 512
 _STREAMS = 1000  # a bound for file descriptors: each takes two
+_STRANGERS = 1000  # connections whose client is not known yet: the oldest gives way to a newer one
 
 
 class Kubelet:
@@ -40,6 +41,8 @@ class Kubelet:
         self._tls, self._lookup, self._gauge = tls, lookup, open_streams
         self._host = HostPods(lookup.host.credentials)
         self._connections: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+        self._streams = 0
 
     @contextlib.asynccontextmanager
     async def serving(self, port: int, stop: asyncio.Event) -> AsyncIterator[int]:
@@ -73,10 +76,14 @@ class Kubelet:
                 continue
             task = asyncio.create_task(self._connection(connection), name="kubelet connection")
             self._connections.add(task)
+            self._strangers[task] = None
             task.add_done_callback(self._ended)
+            if len(self._strangers) > _STRANGERS:
+                next(iter(self._strangers)).cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)
+        self._strangers.pop(task, None)
         if not task.cancelled() and (error := task.exception()):
             _log.error("connection failed", exc_info=error)
 
@@ -84,6 +91,8 @@ class Kubelet:
         try:
             async with asyncio.timeout(_HEAD_LIMIT):
                 await connection.secure(self._tls.context())
+            if known := asyncio.current_task():
+                self._strangers.pop(known, None)
             await self._serve(connection)
             async with asyncio.timeout(_GOODBYE):  # closed at once, what was sent last might be lost
                 await connection.write_eof()
@@ -111,7 +120,7 @@ class Kubelet:
             await http.answer(error.error_status_hint, "not understood\n")
 
     def _admit(self, connection: Connection) -> None:
-        """That the client CA signed is not enough: it signs for the tenant's users too."""
+        """The CA signs for the API server alone, and still its name is checked."""
         subject, (name, group) = connection.subject(), _CLIENT
         if subject.get("commonName") != {name} or group not in subject.get("organizationName", ()):
             raise Refused(403, "this certificate is not that of the API server")
@@ -126,10 +135,14 @@ class Kubelet:
             raise Refused(404, "404 page not found")
         if method not in request.methods:
             raise Refused(405, "this method is not allowed here")
-        if len(self._connections) > _STREAMS:
+        if self._streams >= _STREAMS:
             raise Refused(429, "too many streams are open")
-        with self._gauge.labels(request.subresource).track_inprogress():
-            await self._stream(http, head, request)
+        self._streams += 1
+        try:
+            with self._gauge.labels(request.subresource).track_inprogress():
+                await self._stream(http, head, request)
+        finally:
+            self._streams -= 1
 
     async def _stream(self, http: Http, head: h11.Request, request: StreamRequest) -> None:
         tenant, host = await self._lookup.find(request)

@@ -1,8 +1,8 @@
 """Gives new Services of the tenant the host's addresses before the tenant's API server stores them.
 
-The tenant's API server shows no certificate, so a caller is not known, and nothing is done for them but what
-any tenant may do by creating a Service: the host Service that is made here is marked as pending and swept if
-no tenant Service comes to have it. Every replica answers; of two that are asked for one name the host takes
+Only the tenant's API server is let in, by its certificate. What it asks for is what a tenant may do anyway by
+creating a Service: the host Service that is made here is marked as pending and swept if no tenant Service
+comes to have it. Every replica answers; of two that are asked for one name the host takes
 the first. Whatever goes wrong, the Service is let in without a change, and the reconciler does it later.
 Why so: docs/decisions/0014-services.md.
 """
@@ -108,11 +108,11 @@ async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[int]:
             asked = msgspec.json.decode(await request.read(), type=dict[str, Any])
             answer = await webhook.review(asked["request"])
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-            return web.Response(status=400, text=f"no AdmissionReview: {type(error).__name__}")
+            return web.Response(status=400, text=f"not an AdmissionReview: {type(error).__name__}")
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
     app = web.Application(client_max_size=_BODY_LIMIT)
     app.add_routes([web.post(admission.PATH, review)])
-    async with https.serving(app, port, ServingTls(pki, client_ca="")) as served:
+    async with https.serving(app, port, ServingTls(pki)) as served:
         yield served

@@ -49,7 +49,7 @@ def outcome(case: Path) -> tuple[render.Step, ...]:
     names = {
         *(f"{leaf.name}.{part}" for leaf in render.pki_request(spec, facts).leafs for part in ("crt", "key")),
         *(f"{name}.{part}" for name in pki.AUTHORITIES for part in ("crt", "key")),
-        *(pki.SERVICE_ACCOUNT_KEY, pki.ENCRYPTION_KEY, pki.TOKEN),
+        *(pki.CLIENT_CAS, pki.SERVICE_ACCOUNT_KEY, pki.ENCRYPTION_KEY, pki.TOKEN),
     }
     material = pki.Material(files={name: f"this is {name}".encode() for name in names})
     return (*render.render(spec, material, facts), render.publication(spec, material, "https://10.43.1.2"))

@@ -28,9 +28,9 @@ class Tenant:
         """Clients need a certificate of the tenant's client-ca."""
         secrets = [obj for key, obj in self.host.objects.items() if key.plural == "secrets"]
         files = render.secret_files(secrets)
-        for name in ("api-serving.crt", "api-serving.key", "client-ca.crt"):
+        for name in ("api-serving.crt", "api-serving.key", "client-cas.crt"):
             (self._folder / name).write_bytes(files[name])
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._folder / "client-ca.crt")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._folder / "client-cas.crt")
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_cert_chain(self._folder / "api-serving.crt", self._folder / "api-serving.key")
         return context

@@ -50,7 +50,7 @@ class Authorities:
         self.folder = folder
         self._pairs: dict[str, certificates.Pair] = {}
         self._clients: dict[str, ssl.SSLContext] = {}
-        for name in ("server-ca", "client-ca"):
+        for name in ("server-ca", "kubelet-client-ca"):
             self.make(name)
         self.sign("syncer-serving", "vcp:syncer", ca="server-ca", server=True, sans=(NAME,))
 
@@ -61,7 +61,7 @@ class Authorities:
         self._write(name, self._pairs[name])
 
     def sign(self, file: str, cn: str, groups: tuple[str, ...] = (), **more: Any) -> None:
-        options = {"ca": "client-ca", "sans": (), "server": False} | more
+        options = {"ca": "kubelet-client-ca", "sans": (), "server": False} | more
         signer = self._pairs[options.pop("ca")]
         source, life = pki.SYSTEM, timedelta(days=1)
         made = (signer, source.ec_key(), source.serial(), datetime.now(UTC), life)

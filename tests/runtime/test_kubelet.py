@@ -236,7 +236,7 @@ async def test_a_rotated_token_is_read_again(api: FakeApi, authorities: Authorit
 
 async def test_new_certificates_are_served_and_asked_for_without_a_restart(endpoint: Endpoint) -> None:
     old = endpoint.authorities.client("api-server")
-    for name in ("server-ca", "client-ca"):
+    for name in ("server-ca", "kubelet-client-ca"):
         endpoint.authorities.make(name)
     endpoint.authorities.sign("syncer-serving", "vcp:syncer", ca="server-ca", server=True, sans=(NAME,))
     with pytest.raises(ssl.SSLCertVerificationError):

@@ -222,9 +222,15 @@ async def test_it_is_served_with_the_certificate_of_the_tenants_authority(
 ) -> None:
     spec = load("name: acme")
     files = pki.renew({}, pki.request(spec), datetime.now(UTC)).files
-    for name in ("server-ca.crt", "syncer-serving.crt", "syncer-serving.key"):
-        (tmp_path / name).write_bytes(files[name])
-    trust = ssl.create_default_context(cafile=str(tmp_path / "server-ca.crt"))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+
+    def shown(client: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(tmp_path / "server-ca.crt"))
+        if client:
+            context.load_cert_chain(tmp_path / f"{client}.crt", tmp_path / f"{client}.key")
+        return context
+
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request(a_service())}
     with socket.create_server(("", 0)) as one:
         port = one.getsockname()[1]
@@ -234,7 +240,15 @@ async def test_it_is_served_with_the_certificate_of_the_tenants_authority(
         aiohttp.ClientSession() as session,
     ):
         url = f"https://127.0.0.1:{port}/services"
-        named = {"ssl": trust, "server_hostname": "syncer.vcp-acme.svc"}
+        for stranger in ("", "admin", "syncer", "controller-manager", "dns", "front-proxy"):
+            if stranger and not (tmp_path / f"{stranger}.crt").exists():
+                continue
+            with pytest.raises(aiohttp.ClientError):
+                await session.post(
+                    url, json=review, ssl=shown(stranger), server_hostname="syncer.vcp-acme.svc"
+                )
+        assert cluster.on_host("services", "web") is None
+        named = {"ssl": shown("kubelet-client"), "server_hostname": "syncer.vcp-acme.svc"}
         async with session.post(url, json=review, **named) as response:
             answer = await response.json()
         assert answer["kind"] == "AdmissionReview"
@@ -254,7 +268,7 @@ async def test_a_renewed_certificate_is_served_without_a_restart(
 
     def issue() -> bytes:
         files = pki.renew({}, pki.request(load("name: acme")), datetime.now(UTC)).files
-        for name in ("syncer-serving.key", "syncer-serving.crt"):
+        for name in ("kubelet-client-ca.crt", "syncer-serving.key", "syncer-serving.crt"):
             (tmp_path / name).write_bytes(files[name])
         return ssl.PEM_cert_to_DER_cert(files["syncer-serving.crt"].decode())
 

@@ -13,7 +13,7 @@ from cryptography.x509 import verification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vcp import certificates, pki
+from vcp import certificates, distros, pki
 from vcp.errors import RefusedError, UsageError
 from vcp.spec import Spec, load
 
@@ -86,11 +86,11 @@ def test_servers_are_trusted_under_no_other_name_and_by_no_other_authority() -> 
 @pytest.mark.parametrize(
     ("leaf", "ca", "user", "groups"),
     [
-        ("admin", "client-ca", "vcp:admin", {"vcp:admins"}),
+        ("admin", "user-ca", "vcp:admin", {"vcp:admins"}),
         ("syncer", "client-ca", "vcp:syncer", set()),
         ("dns", "client-ca", "vcp:dns", set()),
         ("controller-manager", "client-ca", "system:kube-controller-manager", set()),
-        ("kubelet-client", "client-ca", "system:apiserver", {"system:masters"}),
+        ("kubelet-client", "kubelet-client-ca", "system:apiserver", {"system:masters"}),
         ("front-proxy", "request-header-ca", "system:auth-proxy", set()),
         ("etcd-client", "etcd-server-ca", "kube-apiserver", set()),
     ],
@@ -143,7 +143,7 @@ def test_a_renewed_authority_keeps_its_key_so_that_nobody_is_locked_out() -> Non
     mixed = {**later.files, "server-ca.crt": first().files["server-ca.crt"]}
     server_accepts(mixed, "server-ca", "api-serving", "127.0.0.1", at)
     assert certificates.signed_by(
-        certificates.read(first().files["admin.crt"]), certificates.read(later.files["client-ca.crt"])
+        certificates.read(first().files["admin.crt"]), certificates.read(later.files["user-ca.crt"])
     )
 
 
@@ -160,7 +160,11 @@ def test_a_new_name_reissues_only_what_carries_it() -> None:
         ({"admin.key": first().files["dns.key"]}, {"admin": "key changed"}),
         (
             {"admin.crt": first().files["dns.crt"], "admin.key": first().files["dns.key"]},
-            {"admin": "subject changed"},
+            {"admin": "authority changed"},
+        ),
+        (
+            {"syncer.crt": first().files["dns.crt"], "syncer.key": first().files["dns.key"]},
+            {"syncer": "subject changed"},
         ),
         (
             {"admin.crt": first().files["front-proxy.crt"], "admin.key": first().files["front-proxy.key"]},
@@ -192,7 +196,7 @@ def test_nobody_gets_a_key_that_it_does_not_use(distro: str) -> None:
     keys = {name: found for name, found in holders.items() if name.endswith(".key") or name == "token"}
     expected = {
         "k3s": {"server-ca.key", "client-ca.key", "request-header-ca.key"},
-        "k8s": {"client-ca.key", "service-account.key"},
+        "k8s": {"service-account.key"},
     }[distro]
     assert {name for name, found in keys.items() if len(found) > 1} == expected
     assert all(f"{name}.key" in bundles["pki-ca"] for name in pki.AUTHORITIES)
@@ -200,10 +204,35 @@ def test_nobody_gets_a_key_that_it_does_not_use(distro: str) -> None:
     assert set(holders) | {pki.ENCRYPTION_KEY} == set(first(distro).files)  # nothing is made for nobody
 
 
+@pytest.mark.parametrize("distro", ["k8s", "k3s"])
+@pytest.mark.parametrize("signing", [False, True])
+def test_what_the_tenant_may_have_signed_is_believed_by_the_api_alone(distro: str, signing: bool) -> None:
+    spec = load({**SPEC.to_mapping(), "distro": distro, "certificates": {"signing": signing}})
+    files = pki.renew({}, pki.request(spec), NOW).files
+    shares = pki.bundles(spec, files)
+    holders = {secret for secret, names in shares.items() if "csr-ca.key" in names} - {pki.CA_KEYS}
+    assert bool(holders) == signing
+    assert (files["csr-ca.crt"] in files[pki.CLIENT_CAS]) == signing
+    assert files["kubelet-client-ca.crt"] not in files[pki.CLIENT_CAS]
+    assert {name for name in shares["pki-syncer"] if name.endswith("ca.crt")} == {
+        "server-ca.crt",
+        "kubelet-client-ca.crt",
+        "request-header-ca.crt",
+    }
+    assert [leaf.name for leaf in pki.request(spec).leafs if leaf.ca == "kubelet-client-ca"] == [
+        "kubelet-client"
+    ]
+    assert not [leaf.name for leaf in pki.request(spec).leafs if leaf.ca == "csr-ca"]
+    arguments = str(distros.of(spec).pod(spec, "10.43.0.0/16", ()).containers)
+    assert ("-certificatesigningrequest-signing-controller" in arguments) != signing
+    assert "client-ca.key" not in arguments
+    assert arguments.count("csr-ca.key") == (4 if signing else 0)
+
+
 def test_a_user_gets_a_certificate_that_ends() -> None:
     files = first().files
     user = pki.issue_user(files, "jane", ["dev", "ops"], life=timedelta(hours=8), now=NOW)
-    chain_holds({**files, "user.crt": user.certificate}, "client-ca", "user")
+    chain_holds({**files, "user.crt": user.certificate}, "user-ca", "user")
     certificate = certificates.read(user.certificate)
     assert certificates.subject(certificate) == ("jane", {"dev", "ops"})
     assert certificate.not_valid_after_utc == NOW + timedelta(hours=8)
@@ -250,5 +279,5 @@ def test_whatever_the_day_the_result_serves_and_is_settled(days: int) -> None:
     at = NOW + days * DAY
     material = again(at=at)
     server_accepts(material.files, "server-ca", "api-serving", "127.0.0.1", at)
-    chain_holds(material.files, "client-ca", "admin", at)
+    chain_holds(material.files, "user-ca", "admin", at)
     assert again(existing=material.files, at=at).issued == {}

@@ -16,8 +16,8 @@ __all__ = ["ApiPod", "Distro", "of"]
 class Distro(Protocol):
     """What a module of this package provides."""
 
-    KEYS: Mapping[str, tuple[str, ...]]
-    """Secret -> the key material in it. A container mounts its own Secret only."""
+    def keys(self, spec: Spec) -> Mapping[str, tuple[str, ...]]:
+        """Secret -> the key material in it. A container mounts its own Secret only."""
 
     def images(self, spec: Spec) -> dict[str, str]:
         """The images by container name."""

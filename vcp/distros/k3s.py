@@ -19,8 +19,8 @@ _TLS = (
     "service-account.key",
 )
 _DATASTORE = ("etcd-server-ca.crt", "etcd-client.crt", "etcd-client.key", "token")
-
-KEYS = {"pki-api": (*_TLS, *_DATASTORE)}
+# k3s would have the API server believe client-ca alone, and show the syncer a certificate of that.
+_CLIENTS = ("client-cas.crt", *parts.SYNCER_KEYS)
 
 _DATA = "/data"
 _SEED = "/seed"  # laid out as the data directory is, so that one `cp` fills it
@@ -53,6 +53,16 @@ exit "$code"
 """
 
 
+def keys(spec: Spec) -> dict[str, tuple[str, ...]]:
+    """The one process's Secret."""
+    return {"pki-api": (*_TLS, *_mounted(spec))}
+
+
+def _mounted(spec: Spec) -> tuple[str, ...]:
+    """What is read from the Secret itself, where the rest is copied first."""
+    return (*_DATASTORE, *_CLIENTS, *parts.signing_keys(spec))
+
+
 def images(spec: Spec) -> dict[str, str]:
     """The images by container name."""
     tag = spec.version if "-k3s" in spec.version else f"{spec.version}-k3s1"
@@ -73,7 +83,7 @@ def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:
         containers=[_server(spec, chosen["api"], service_cidr, sans)],
         volumes=[
             {**seed, "name": "seed"},
-            parts.secret("pki-api", {name: name for name in _DATASTORE}),
+            parts.secret("pki-api", {name: name for name in _mounted(spec)}),
             {"name": "data", "emptyDir": {}},
             {"name": "node", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},

@@ -11,14 +11,13 @@ from vcp.spec import Spec
 
 _CONTROLLER = "pki-controller-manager"
 
-KEYS = {
+_KEYS = {
     "pki-api": (
         "server-ca.crt",
         "api-serving.crt",
         "api-serving.key",
-        "client-ca.crt",
-        "kubelet-client.crt",
-        "kubelet-client.key",
+        "client-cas.crt",
+        *parts.SYNCER_KEYS,
         "request-header-ca.crt",
         "front-proxy.crt",
         "front-proxy.key",
@@ -27,11 +26,8 @@ KEYS = {
         "etcd-client.key",
         "service-account.key",
     ),
-    # The CSR signer of kube-controller-manager is the one process here that signs with client-ca.
     _CONTROLLER: (
         "server-ca.crt",
-        "client-ca.crt",
-        "client-ca.key",
         "controller-manager.crt",
         "controller-manager.key",
         "service-account.key",
@@ -64,6 +60,11 @@ _KUBECONFIG = {
 }
 
 
+def keys(spec: Spec) -> dict[str, tuple[str, ...]]:
+    """The API server's and the controller manager's Secret."""
+    return {**_KEYS, _CONTROLLER: (*_KEYS[_CONTROLLER], *parts.signing_keys(spec))}
+
+
 def images(spec: Spec) -> dict[str, str]:
     """The images by container name."""
     own = spec.images
@@ -91,15 +92,12 @@ def pod(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> ApiPod:  # noqa
 def _api(spec: Spec, image: str, service_cidr: str) -> Obj:
     own = {
         "allow-privileged": "true",  # Pod Security decides, in the tenant and again on the host
-        "client-ca-file": f"{PKI}/client-ca.crt",
         "enable-admission-plugins": "NodeRestriction",
         "etcd-cafile": f"{PKI}/etcd-server-ca.crt",
         "etcd-certfile": f"{PKI}/etcd-client.crt",
         "etcd-keyfile": f"{PKI}/etcd-client.key",
         "etcd-servers": ",".join(layout.etcd_endpoints(spec)),
         "kubelet-certificate-authority": f"{PKI}/server-ca.crt",
-        "kubelet-client-certificate": f"{PKI}/kubelet-client.crt",
-        "kubelet-client-key": f"{PKI}/kubelet-client.key",
         "profiling": "false",
         "proxy-client-cert-file": f"{PKI}/front-proxy.crt",
         "proxy-client-key-file": f"{PKI}/front-proxy.key",
@@ -137,8 +135,6 @@ def _controllers(spec: Spec, image: str) -> Obj:
         # At a first start the API server has neither the ConfigMap nor the RBAC that this looks for.
         "authentication-tolerate-lookup-failure": "true",
         "authorization-kubeconfig": kubeconfig,
-        "cluster-signing-kube-apiserver-client-cert-file": f"{PKI}/client-ca.crt",
-        "cluster-signing-kube-apiserver-client-key-file": f"{PKI}/client-ca.key",
         "kubeconfig": kubeconfig,
         "profiling": "false",
         "root-ca-file": f"{PKI}/server-ca.crt",

@@ -26,6 +26,7 @@ DISABLED_CONTROLLERS = (
     "persistentvolume-expander-controller",
     "ttl-controller",
 )
+_SIGNING = "certificatesigningrequest-signing-controller"
 
 # kubelets probe without credentials. Anonymous requests are let in for these paths alone; everything else,
 # /version included, answers 401. k3s leaves its own --anonymous-auth=false out when it sees this file.
@@ -44,13 +45,30 @@ _PROBES = {
     "kind": "Policy",
     "spec": {"group": "system:unauthenticated", "readonly": True, "nonResourcePath": "/readyz"},
 }
-# In the ConfigMap `api` of every distro.
-FILES: Mapping[str, Obj] = {"authentication.yaml": _AUTHENTICATION, "probes.json": _PROBES}
+# The API server shows its certificate for the syncer to the one webhook that stands in `webhook.yaml`.
+_ADMISSION = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AdmissionConfiguration",
+    "plugins": [
+        {
+            "name": "MutatingAdmissionWebhook",
+            "configuration": {
+                "apiVersion": "apiserver.config.k8s.io/v1",
+                "kind": "WebhookAdmissionConfiguration",
+                "kubeConfigFile": f"{CONFIG}/webhook.yaml",
+            },
+        }
+    ],
+}
+SYNCER_KEYS = ("kubelet-client.crt", "kubelet-client.key")
+"""By these the API server shows the syncer who calls; their authority signs nothing else."""
+SIGNERS = ("kube-apiserver-client", "kubelet-client", "kubelet-serving", "legacy-unknown")
+"""What a controller manager may sign for, as its flags name it."""
 _WRITING_HOOKS = ("rbac/bootstrap-roles", "scheduling/bootstrap-system-priority-classes")
 
 
 class ApiPod(msgspec.Struct, frozen=True):
-    """A distro's share of the Deployment `api`, and the files of its ConfigMap `api` beside `FILES`."""
+    """A distro's share of the Deployment `api`, and the files of its ConfigMap `api` beside `files`."""
 
     containers: list[Obj]
     volumes: list[Obj]
@@ -64,13 +82,44 @@ def flags(*groups: Mapping[str, str]) -> list[str]:
     return [f"--{key}={merged[key]}" for key in sorted(merged)]
 
 
+def files(spec: Spec) -> dict[str, Obj]:
+    """What is in the ConfigMap `api` of every distro."""
+    return {
+        "authentication.yaml": _AUTHENTICATION,
+        "probes.json": _PROBES,
+        "admission.yaml": _ADMISSION,
+        "webhook.yaml": {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "users": [
+                {
+                    "name": f"syncer.{spec.namespace}.svc:{layout.WEBHOOK_PORT}",
+                    "user": {
+                        "client-certificate": f"{PKI}/kubelet-client.crt",
+                        "client-key": f"{PKI}/kubelet-client.key",
+                    },
+                }
+            ],
+        },
+    }
+
+
+def signing_keys(spec: Spec) -> tuple[str, ...]:
+    """What a controller manager signs requests with; nothing unless the spec wants that."""
+    return ("csr-ca.crt", "csr-ca.key") if spec.certificates.signing else ()
+
+
 def api_flags(spec: Spec) -> dict[str, str]:
     """kube-apiserver flags that hold for every distro."""
     shared = {
+        "admission-control-config-file": f"{CONFIG}/admission.yaml",
         "authentication-config": f"{CONFIG}/authentication.yaml",
         "authorization-mode": "Node,RBAC,ABAC",
         "authorization-policy-file": f"{CONFIG}/probes.json",
+        "client-ca-file": f"{PKI}/client-cas.crt",
         "encryption-provider-config": f"{ENCRYPTION}/encryption.yaml",
+        "kubelet-client-certificate": f"{PKI}/kubelet-client.crt",
+        "kubelet-client-key": f"{PKI}/kubelet-client.key",
         "endpoint-reconciler-type": "none",  # the syncer points `default/kubernetes` at the host Service
         # A tenant Node's InternalDNS is the syncer's kubelet endpoint. Its Hostname, which the API server
         # tries first by default, is a host node's name and must never be dialled.
@@ -85,16 +134,27 @@ def api_flags(spec: Spec) -> dict[str, str]:
 
 def controller_flags(spec: Spec) -> dict[str, str]:
     """kube-controller-manager flags that hold for every distro."""
-    return {
-        "controllers": ",".join(["*", *(f"-{name}" for name in DISABLED_CONTROLLERS)]),
-        # The defaults (20, 30) make a new namespace's first service account wait for seconds.
-        "kube-api-burst": "200",
-        "kube-api-qps": "100",
-        # Always on: it also makes a controller manager wait for its API server instead of exiting after 10 s.
-        # It retries twice as often as by default, for the first namespaces wait for it.
-        "leader-elect": "true",
-        "leader-elect-retry-period": "1s",
-    } | spec.extra_args.controller_manager
+    disabled = [*DISABLED_CONTROLLERS, *(() if spec.certificates.signing else (_SIGNING,))]
+    signing = {
+        f"cluster-signing-{signer}-{part}-file": f"{PKI}/csr-ca.{ending}"
+        for signer in SIGNERS
+        for part, ending in (("cert", "crt"), ("key", "key"))
+        if spec.certificates.signing
+    }
+    return (
+        signing
+        | {
+            "controllers": ",".join(["*", *(f"-{name}" for name in sorted(disabled))]),
+            # The defaults (20, 30) make a new namespace's first service account wait for seconds.
+            "kube-api-burst": "200",
+            "kube-api-qps": "100",
+            # Always on: it also makes a controller manager wait for its API server instead of exiting after
+            # 10 s. It retries twice as often as by default, for the first namespaces wait for it.
+            "leader-elect": "true",
+            "leader-elect-retry-period": "1s",
+        }
+        | spec.extra_args.controller_manager
+    )
 
 
 def api_probes() -> Obj:

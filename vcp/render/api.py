@@ -7,7 +7,7 @@ import yaml
 
 from kube.objects import Obj
 from vcp import distros, layout, pki
-from vcp.distros.pod import FILES
+from vcp.distros import pod as parts
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
 from vcp.render.manifests import component_of, objects, pod_template, spread
 from vcp.spec import Spec
@@ -66,7 +66,9 @@ def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
     config, deployment = found["ConfigMap/api"], found["Deployment/api"]
     selector = layout.selector(spec, "api")
     share = distros.of(spec).pod(spec, service_cidr, sans)
-    config["data"] = {name: _text(name, content) for name, content in {**FILES, **share.files}.items()}
+    config["data"] = {
+        name: _text(name, content) for name, content in {**parts.files(spec), **share.files}.items()
+    }
     deployment["spec"]["replicas"] = spec.replicas
     pod = pod_template(deployment, spec, "api")
     if share.init_containers:

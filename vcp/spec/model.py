@@ -172,6 +172,13 @@ class Certificates(_Part, frozen=True):
 
     leaf: Annotated[str, Meta(description="Life of server and client certificates.")] = "1y"
     ca: Annotated[str, Meta(description="Life of the tenant's certificate authorities.")] = "10y"
+    signing: Annotated[
+        bool,
+        Meta(
+            description="Sign CertificateSigningRequests that the tenant approves. Such a certificate may "
+            "name any user and group, and outlives the rights of the administrator who approved it."
+        ),
+    ] = False
 
 
 class Spec(_Part, frozen=True):

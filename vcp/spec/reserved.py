@@ -18,6 +18,7 @@ HOST_VOLUMES = frozenset(
 
 API_SERVER = frozenset(
     {
+        "admission-control-config-file",
         "advertise-address",
         "allow-privileged",
         "anonymous-auth",
@@ -71,6 +72,12 @@ CONTROLLER_MANAGER = frozenset(
         "cluster-signing-key-file",
         "cluster-signing-kube-apiserver-client-cert-file",
         "cluster-signing-kube-apiserver-client-key-file",
+        "cluster-signing-kubelet-client-cert-file",
+        "cluster-signing-kubelet-client-key-file",
+        "cluster-signing-kubelet-serving-cert-file",
+        "cluster-signing-kubelet-serving-key-file",
+        "cluster-signing-legacy-unknown-cert-file",
+        "cluster-signing-legacy-unknown-key-file",
         "controllers",
         "kubeconfig",
         "leader-elect",
