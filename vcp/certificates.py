@@ -102,8 +102,16 @@ def leaf(
 
 
 def read(pem: bytes) -> x509.Certificate:
-    """Raises ValueError if it is not a certificate."""
+    """The first certificate of a file. Raises ValueError if there is none."""
     return x509.load_pem_x509_certificate(pem)
+
+
+def split(pem: bytes) -> list[bytes]:
+    """The single certificates of a file of many, each as PEM; none of one that holds none."""
+    try:
+        return [_pem(one) for one in x509.load_pem_x509_certificates(pem)]
+    except ValueError:
+        return []
 
 
 def read_key(pem: bytes) -> Key:

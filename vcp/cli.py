@@ -24,6 +24,7 @@ COMMANDS = {
     "list": "List tenant clusters.",
     "status": "Show the state of a tenant cluster and what to do next.",
     "kubeconfig": "Print a kubeconfig for a tenant cluster.",
+    "certs": "Replace the certificate authorities of a tenant cluster.",
     "connect": "Connect to a tenant cluster from wherever you are.",
     "logs": "Print the logs of a control plane.",
     "doctor": "Check whether a host is fit for tenants, or a tenant cluster.",

@@ -173,11 +173,14 @@ def renew(
         pair = _pair(existing, name)
         if reason or pair is None:
             # The key stays the same, so that everything it has signed stays valid.
-            key = certificates.read_key(pair.key) if pair else source.ec_key()
-            serial = source.serial()
-            pair = certificates.authority(name, f"vcp:{request.tenant}", key, serial, now, request.ca_life)
+            key = certificates.read_key(pair.key) if pair else None
+            others = certificates.split(pair.certificate)[1:] if pair else []
+            pair = new_authority(name, request, now, source, key)
+            pair = Pair(b"".join([pair.certificate, *others]), pair.key)
             issued[name] = reason
         files |= {f"{name}.crt": pair.certificate, f"{name}.key": pair.key}
+        if successor := _pair(existing, f"{name}-next"):
+            files |= {f"{name}-next.crt": successor.certificate, f"{name}-next.key": successor.key}
     files[CLIENT_CAS] = b"".join(files[f"{name}.crt"] for name in request.clients)
     for leaf in request.leafs:
         signer = Pair(files[f"{leaf.ca}.crt"], files[f"{leaf.ca}.key"])
@@ -200,9 +203,22 @@ def renew(
 
 def bundles(spec: Spec, files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
     """Secret -> file -> content: each consumer's share, and the authorities' keys for the CLI."""
-    shares = {CA_KEYS: tuple(f"{name}.{part}" for name in AUTHORITIES for part in ("crt", "key"))}
+    both = [name for authority in AUTHORITIES for name in (authority, f"{authority}-next")]
+    shares = {
+        CA_KEYS: tuple(
+            file for name in both for part in ("crt", "key") if (file := f"{name}.{part}") in files
+        )
+    }
     shares |= _consumers(spec)
     return {secret: {name: files[name] for name in names} for secret, names in shares.items()}
+
+
+def new_authority(
+    name: str, request: PkiRequest, now: datetime, source: Source = SYSTEM, key: Key | None = None
+) -> Pair:
+    """An authority of the tenant, with a key of its own unless one is given."""
+    key = key or source.ec_key()
+    return certificates.authority(name, f"vcp:{request.tenant}", key, source.serial(), now, request.ca_life)
 
 
 def issue_user(

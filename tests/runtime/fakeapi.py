@@ -219,6 +219,8 @@ class FakeApi:
             wanted = podrules.strategic(current, body)
         else:
             wanted = _merge(current or {}, body, nulls="apply-patch" not in content)
+            if "apply-patch" in content and key.plural == "secrets" and "data" in body:
+                wanted["data"] = body["data"]  # what the manager no longer applies goes
         if sub == "status":
             wanted = (current or {}) | {"status": wanted.get("status", {})}
         uid = body.get("metadata", {}).get("uid") if isinstance(body, dict) else None

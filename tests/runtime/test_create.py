@@ -13,6 +13,8 @@ from fakeapi import FakeApi, Key, Obj
 from faketenant import CREATE, Tenant
 from hostcli import HostCli, put_tenant
 
+from vcp import certificates
+
 
 def record(api: FakeApi) -> dict[str, Any]:
     found = api.find("secrets", "control-plane", "vcp-a")
@@ -79,6 +81,48 @@ async def test_a_kubeconfig_for_a_user(cli: HostCli, tenant: Tenant, tmp_path: P
     assert alice["users"][0]["user"] != admin["users"][0]["user"]
     assert (await cli("kubeconfig", "a", "--group", "dev")).code == 2
     assert (await cli("kubeconfig", "a", "--user", "system:admin")).code == 2
+
+
+async def test_authorities_are_rotated_with_an_overlap(
+    api: FakeApi, cli: HostCli, tenant: Tenant, tmp_path: Path
+) -> None:
+    assert (await cli(*CREATE)).code == 0
+
+    def stored(name: str) -> bytes:
+        found = api.find("secrets", "pki-ca", "vcp-a")
+        assert found
+        return base64.b64decode(found["data"][f"{name}.crt"])
+
+    old = stored("user-ca")
+    result = await cli("certs", "rotate", "a", "--ca", "user-ca", "--announce")
+    assert (result.code, result.out) == (0, "tenant a: user-ca announced\n"), result.err
+    assert stored("user-ca").startswith(old)
+    new = stored("user-ca").removeprefix(old)
+    result = await cli("certs", "rotate", "a", "--ca", "user-ca")
+    assert (result.code, result.out) == (0, "tenant a: user-ca rotated\n"), result.err
+    assert stored("user-ca") == new + old
+    published = yaml.safe_load((await cli("kubeconfig", "a")).out)["users"][0]["user"]
+    admin = certificates.read(base64.b64decode(published["client-certificate-data"]))
+    assert certificates.signed_by(admin, certificates.read(new))
+    assert (await cli("create", "a")).out == "tenant a unchanged\n"
+    result = await cli("certs", "rotate", "a", "--ca", "user-ca", "--finish")
+    assert (result.code, result.out) == (0, "tenant a believes no earlier authority\n"), result.err
+    assert stored("user-ca") == new
+    assert (await cli("certs", "rotate", "a", "--announce", "--finish")).code == 2
+    assert (await cli("certs", "rotate", "a", "--ca", "root")).code == 2
+    assert (await cli("certs", "rotate", "b")).code == 3
+
+
+async def test_the_authorities_of_an_etcd_without_a_volume_stay(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    """A restart would empty it."""
+    assert (await cli(*CREATE, "--ephemeral")).code == 0
+    result = await cli("certs", "rotate", "a", "--ca", "etcd-peer-ca")
+    assert (result.code, "keeps no data" in result.err) == (4, True)
+    result = await cli("certs", "rotate", "a", "--announce")
+    assert "user-ca" in result.out
+    assert "etcd" not in result.out
 
 
 async def test_a_dry_run_shows_no_secret_and_changes_nothing(

@@ -78,7 +78,7 @@ async def command(
     changed = await creating.carry_out(creation, wait=wait)
     if wait and not no_kubeconfig:
         with progress.silently("context"):
-            await _write_context(session, spec)
+            await write_context(session, spec)
     if timings:
         output.say(progress.report())
     _answer(spec, session.output, "created" if old is None else "changed" if changed else "unchanged")
@@ -191,7 +191,7 @@ def _print(objects: list[render.Obj], form: str) -> None:
         output.data("---\n".join(output.encode(obj, "yaml") for obj in objects))
 
 
-async def _write_context(session: Session, spec: specs.Spec) -> None:
+async def write_context(session: Session, spec: specs.Spec) -> None:
     """The context names an address that answers from here; where none does, only `vcp connect` gets in."""
     entry = await session.entry(spec.name, spec.namespace)
     route = await routes.direct(session.host, spec.namespace, kubeconfigs.from_text(entry.text().encode()))

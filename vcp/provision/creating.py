@@ -5,7 +5,7 @@ that died anywhere is continued by the same command and removed by `vcp delete`.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +35,7 @@ ISOLATION = {
 # the API server takes processor time from it.
 _AFTER_THE_API = {"syncer and DNS"}
 _SKEW = timedelta(minutes=5)  # by which this clock may differ from the tenant's
+Rekey = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
 # The parts without which there is no API.
 _API = {"api", "etcd"}
 
@@ -54,6 +55,8 @@ class Creation:
     named: frozenset[str] = frozenset()
     run: str = ""
     fresh: bool = False
+    rekey: Rekey = dict
+    """What becomes of the key material that there is, before it is renewed."""
 
 
 def preview(spec: Spec, survey: facts.Survey) -> list[render.Obj]:
@@ -105,7 +108,7 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
             found = await addressed(creation, wait=wait)
             progress.result(found.cluster_ip_of_api or "")
         # Read again under the lock: another create may have made the keys in the meantime.
-        existing = await facts.files(host, spec)
+        existing = creation.rekey(await facts.files(host, spec))
         material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
         steps = render.render(spec, material, found)
         for step in steps[1 + len(access) :]:

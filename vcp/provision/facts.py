@@ -9,7 +9,7 @@ from typing import Any
 from kube import apis, requests
 from kube import errors as kube
 from kube.client import Client
-from vcp import inventory, layout, render
+from vcp import inventory, layout, pki, render
 from vcp import spec as specs
 from vcp.errors import RefusedError
 
@@ -68,7 +68,10 @@ async def files(host: Client, spec: specs.Spec) -> dict[str, bytes]:
     except kube.ForbiddenError:
         return {}
     published = {layout.RECORD, layout.KUBECONFIG}
-    return render.secret_files(one for one in secrets if one["metadata"]["name"] not in published)
+    own = [one for one in secrets if one["metadata"]["name"] not in published]
+    # What the CLI reads alone goes over what an interrupted change has not brought to everybody.
+    own.sort(key=lambda one: one["metadata"]["name"] != pki.CA_KEYS)
+    return render.secret_files(own)
 
 
 def check_storage(survey: Survey, spec: specs.Spec) -> None:
