@@ -133,7 +133,7 @@ async def _serving(
         return dataclasses.replace(scope, now=time.time())
 
     endpoint = kubelet.Kubelet(ServingTls(pki), PodLookup(scope, tenant, host), metrics.streams)
-    hook = webhook.Webhook(host, current, measured("webhook"))
+    hook = webhook.Webhook(host, current, measured("webhook"), manager.pacer.grants)
     api = metricsapi.MetricsApi(scope, tenant, host, measured("metrics-api"))
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(probes.serving(listener, manager.listed, manager.lagging, exposition))

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from kube.objects import Obj
+from kube.objects import Obj, annotations_of
+from syncer.core import marks
 
 # Waiting reasons of containers that are part of every start and explain nothing.
 _USUAL = {"ContainerCreating", "PodInitializing"}
@@ -17,6 +18,22 @@ def reasons(pods: Iterable[Obj], claims: Iterable[Obj] = (), events: Iterable[Ob
             warning = warnings.get(obj["metadata"].get("uid", ""), "")
             said = f"{obj['metadata']['name']} {why}"
             found.append(f"{said}: {warning}" if warning and "(" not in why else said)
+    return found
+
+
+def pressure(leases: Iterable[Obj]) -> list[str]:
+    """What the syncer says of its own writes, by annotations of its Lease: one sentence for each trouble."""
+    found = []
+    for lease in leases:
+        said = annotations_of(lease)
+        if seconds := said.get(marks.OVERDRAWN):
+            found.append(
+                f"the tenant is over its budget: a write on the host waits {seconds} s (sync.budget)"
+            )
+        if number := said.get(marks.FIGHTS):
+            found.append(
+                f"something undoes what the syncer writes to {number} objects; Events in the tenant name them"
+            )
     return found
 
 

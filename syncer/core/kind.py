@@ -58,6 +58,8 @@ class Kind:
     these stay as they are, an object stays where it is filed."""
     shapes: Mapping[Side, Any] = {}
     """What any plan reads of this kind, as a TypedDict; the rest is not even decoded. By default all."""
+    weighed: bool = False
+    """Whether its host objects are large enough to have their bytes counted (`sync.budget.mirroredMib`)."""
     honours: tuple[str, ...] = ()
     """The fields of the scope's policy that plans of this kind obey, as `sync.pods.volumes`."""
     rights: tuple[Rule, ...] = ()

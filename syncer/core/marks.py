@@ -20,6 +20,10 @@ PENDING = "vcp.dev/pending"  # since when (epoch seconds) a host Service waits f
 RESOURCE = "vcp.dev/resource"  # the plural that a host object serves, if it is not of its own kind
 KEYS = "vcp.dev/keys"  # what was copied to a host pod (keys of labels and annotations, images), as JSON
 MOVING = "vcp.dev/moving"  # on a tenant Service whose address is being changed: its spec, as JSON
+OVERDRAWN = (
+    "vcp.dev/overdrawn"  # on the syncer's Lease: seconds that a write on the host waits for the budget
+)
+FIGHTS = "vcp.dev/fights"  # on the syncer's Lease: objects of which something undoes what is written
 SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
 
 

@@ -112,6 +112,18 @@ class ServiceAccounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = False
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What the tenant may cost the host's API. What goes beyond waits, and the tenant is told."""
+
+    writes_per_second: Annotated[int, Meta(ge=1, description="Writes on the host, in the long run.")] = 200
+    write_burst: Annotated[int, Meta(ge=1, description="Writes on the host at once.")] = 4000
+    kib_per_second: Annotated[int, Meta(ge=1, description="KiB written on the host, in the long run.")] = 1024
+    kib_burst: Annotated[int, Meta(ge=1, description="KiB written on the host at once.")] = 16384
+    mirrored_mib: Annotated[
+        int, Meta(ge=1, description="MiB of ConfigMaps and Secrets on the host, in all.")
+    ] = 256
+
+
 class Sync(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What of the tenant gets to the host, and what of the host the tenant sees."""
 
@@ -119,6 +131,7 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     nodes: Nodes = Nodes()
     services: Services = Services()
     service_accounts: ServiceAccounts = ServiceAccounts()
+    budget: Budget = Budget()
     metrics: Annotated[
         bool,
         Meta(

@@ -23,16 +23,19 @@ from syncer.core.actions import (
     Ensure,
     Patch,
     Report,
+    Side,
     Single,
     Tokens,
     Try,
     Wait,
 )
 from syncer.core.kind import Item, Kind
-from syncer.core.refusal import Refused
+from syncer.core.refusal import Problem, Refused
 from syncer.core.scope import Scope
+from syncer.engine import pacing
 from syncer.engine.executor import Executor, NameTakenError, NotLeaderError
 from syncer.engine.metrics import Metrics
+from syncer.engine.pacing import Paced, Pacer
 from syncer.engine.recorder import Recorder
 from syncer.engine.workqueue import Lane, WorkQueue
 
@@ -42,6 +45,22 @@ _CONFLICTS = 3  # in a row, until they count as failures
 _ASKED = 2  # times, until a refusal counts: what was just deleted gives its address back a moment later
 _LASTING = 10  # failures in a row, some 50 s: whatever it is, a retry has not cured it
 _TOO_LARGE = 413
+_ROOM_AFTER = 30.0  # seconds until it is tried again to put more onto the host than its budget
+_TOLD_AFTER = 2.0  # seconds: a write that is put off for less is nothing to speak of
+# Why a write is put off -> reason and message of an Event.
+_OVER_BUDGET = (
+    "this cluster writes more to {where} than its budget allows, so it goes on slowly (sync.budget)"
+)
+_TOO_OFTEN = "it changes too often to be brought to {where} each time; the last state counts"
+_CONTENDED = (
+    "something in {where} undoes what the syncer writes to it, so the pauses between attempts grow: look for "
+    "admission policies, webhooks and controllers that write to it"
+)
+_PUT_OFF = {
+    "budget": ("OverBudget", _OVER_BUDGET),
+    "object": ("ChangesTooOften", _TOO_OFTEN),
+    "fight": ("Contended", _CONTENDED),
+}
 _SCOPE_AGE = 0.1  # seconds: a scope is remade when its `now` is older
 _ENSURE_LIMIT = 5.0
 
@@ -56,10 +75,13 @@ class Controller:
         metrics: Metrics,
         scope: Scope,
         wall: Callable[[], float],
+        pacer: Pacer,
+        mirrored: Callable[[], int],
     ) -> None:
         self._resources, self._queue = resources, queue
         self._executor, self._recorder, self._metrics = executor, recorder, metrics
         self._base, self._wall = scope, wall
+        self._pacer, self._mirrored = pacer, mirrored
         self._running: dict[Item, asyncio.Event] = {}
 
     async def work(self) -> None:
@@ -85,6 +107,9 @@ class Controller:
         fields = {"resource": item.resource, "tenant": str(item.key)}
         try:
             await self._reconcile(item, waited)
+        except Paced as paced:
+            self._queue.add_after(item, paced.seconds, Lane.RETRY)
+            return
         except errors.ConflictError as error:
             if self._queue.failures(item) < _CONFLICTS:
                 self._queue.count_failure(item)
@@ -102,6 +127,7 @@ class Controller:
             self._retry(item, "bug", fields, error)
             return
         self._queue.forget(item)
+        self._pacer.forget(item)
 
     def _retry(self, item: Item, reason: str, fields: Mapping[str, str], error: Exception) -> None:
         pause = self._queue.retry(item)
@@ -117,13 +143,33 @@ class Controller:
                 plan = resource.plan(item.key, tenant, host, scope)
             if too_large := sizes.problems(plan):
                 raise Refused(*too_large)
+            if over := self._beyond(resource, plan, scope):
+                self._queue.add_after(item, _ROOM_AFTER, Lane.RESYNC)
+                raise Refused(over)
         except Refused as refused:
             if tenant is None:
                 raise
-            await self._refuse(resource, tenant, "Refused", str(refused))
+            await self._refuse(item, tenant, "Refused", str(refused))
             return
+        put_off: Paced | None = None
         for action in plan:
-            await self._do(item, action, tenant, started)
+            try:
+                await self._do(item, action, tenant, started)
+            except Paced as paced:
+                await self._put_off(item, paced, tenant)
+                if not _is_status_of_the_tenant(action):
+                    raise
+                put_off = paced  # nothing else waits for what the tenant alone may see
+        if put_off:
+            raise put_off
+
+    async def _put_off(self, item: Item, paced: Paced, tenant: Obj | None) -> None:
+        """Tells the tenant, if it is more than a moment."""
+        self._metrics.paced.labels(paced.target.side, item.resource, paced.why).inc()
+        if tenant is not None and paced.seconds >= _TOLD_AFTER:
+            reason, message = _PUT_OFF[paced.why]
+            where = "this cluster" if paced.target.side == "tenant" else "the host"
+            await self._recorder.report(Report(tenant, "Warning", reason, message.format(where=where)))
 
     async def _do(self, item: Item, action: Action, tenant: Obj | None, started: float) -> None:
         """One action of a plan; the tenant is told what the host refuses."""
@@ -145,7 +191,8 @@ class Controller:
             if tenant is not None and _on_host(action) and self._is_worth_telling(item, error):
                 resource = self._resources[item.resource]
                 told = resource.told(error, tenant, self._base)
-                await self._refuse(resource, tenant, "HostRefused", told)
+                with contextlib.suppress(Paced):
+                    await self._refuse(item, tenant, "HostRefused", told)
             raise
 
     def _is_worth_telling(self, item: Item, error: Exception) -> bool:
@@ -154,31 +201,55 @@ class Controller:
             return False
         return _is_final(error) or self._queue.failures(item) >= _LASTING
 
+    def _beyond(self, resource: Kind, plan: list[Action], scope: Scope) -> Problem | None:
+        """Why a kind whose objects are large may not write more of them to the host."""
+        limit = scope.sync.budget.mirrored_mib * 2**20
+        if not resource.weighed or not any(
+            _on_host(action) for action in plan if not isinstance(action, Try)
+        ):
+            return None
+        if (size := self._mirrored()) < limit:
+            return None
+        reason = f"{size >> 20} MiB of ConfigMaps and Secrets are on the host; at most {limit >> 20}"
+        return Problem("metadata", reason, "sync.budget.mirroredMib")
+
     async def _act(self, item: Item, action: Single, started: float) -> None:
+        if not isinstance(action, Create | Patch | Tokens):
+            await self._other(item, action, started)
+            return
+        write = pacing.write(action, self._executor.stored(action))
+        self._pacer.check(item, write)
+        await self._write(action)
+        self._pacer.wrote(write)
+        self._lag(write.target.side, item, started)
+
+    async def _write(self, action: Create | Patch | Tokens) -> None:
         match action:
             case Create():
                 await self._executor.create(action)
             case Patch():
                 await self._executor.patch(action)
-            case Delete():
-                await self._executor.delete(action)
             case Tokens():
                 await self._executor.tokens(action)
-            case Ensure():
-                await self._ensure(Item(action.resource, action.key))
-                return
-            case Report():
-                await self._recorder.report(action)
-                return
-            case Absent():
-                await self._executor.absent(action)
-                return
-            case Wait():
-                self._queue.add_after(item, action.seconds, Lane.RESYNC)
-                return
-        side = "host" if isinstance(action, Tokens) else action.side
+
+    def _lag(self, side: Side, item: Item, started: float) -> None:
         took = asyncio.get_running_loop().time() - started
         self._metrics.lag.labels(side, item.resource).observe(took)
+
+    async def _other(self, item: Item, action: Single, started: float) -> None:
+        match action:
+            case Delete():
+                await self._executor.delete(action)
+                self._lag(action.side, item, started)
+            case Ensure():
+                await self._ensure(Item(action.resource, action.key))
+            case Report():
+                await self._recorder.report(action)
+            case Absent():
+                await self._executor.absent(action)
+                self._lag(action.side, item, started)
+            case Wait():
+                self._queue.add_after(item, action.seconds, Lane.RESYNC)
 
     async def _ensure(self, item: Item) -> None:
         """Works on another key now; if somebody does already, waits until that is done."""
@@ -191,8 +262,9 @@ class Controller:
             return
         await self._claimed(item, 0.0)
 
-    async def _refuse(self, resource: Kind, tenant: Obj, reason: str, message: str) -> None:
+    async def _refuse(self, item: Item, tenant: Obj, reason: str, message: str) -> None:
         """Tells the tenant, by an Event and in the object's status if the kind has a place for it."""
+        resource = self._resources[item.resource]
         self._metrics.refused.labels(resource.name, "host" if reason == "HostRefused" else "policy").inc()
         _log.info(
             "refused", extra={"resource": resource.name, "tenant": str(key_of(tenant)), "reason": message}
@@ -200,7 +272,10 @@ class Controller:
         await self._recorder.report(Report(tenant, "Warning", reason, message))
         now = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if action := resource.refused(tenant, reason, message, now):
+            write = pacing.write(action)
+            self._pacer.check(item, write)
             await self._executor.patch(action)
+            self._pacer.wrote(write)
 
     def _scope(self) -> Scope:
         now = self._wall()
@@ -213,6 +288,10 @@ def _is_taken(error: errors.ApiError) -> bool:
     """The API cannot give what was asked for. For health-check ports the API server answers 500, not 422
     (Allocators.allocHealthCheckNodePort)."""
     return isinstance(error, errors.InvalidError) or "HealthCheck NodePort" in error.message
+
+
+def _is_status_of_the_tenant(action: Action) -> bool:
+    return isinstance(action, Patch) and (action.side, action.subresource) == ("tenant", "status")
 
 
 def _on_host(action: Single) -> bool:

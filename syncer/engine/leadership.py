@@ -35,10 +35,13 @@ class Leadership:
         identity: str,
         *,
         labels: Mapping[str, str] | None = None,
+        notes: Callable[[], Mapping[str, str]] = dict,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client, self._namespace, self.identity = client, namespace, identity
         self._labels, self._wall = dict(labels or {}), wall
+        self.notes = notes
+        """Annotations that each renewal of ours brings up to date."""
         self._until = float("-inf")  # loop time until which we may write
         self._told = False  # what `changed` was last set for
         self._renewals = leases.Renewals()  # by whoever else holds it
@@ -104,10 +107,12 @@ class Leadership:
             "leaseTransitions": old.get("leaseTransitions") or 0,
         }
         if current is None:
-            return leases.new(self._namespace, NAME, self._labels, spec)
+            current = leases.new(self._namespace, NAME, self._labels, spec)
+            return {**current, "metadata": {**current["metadata"], "annotations": dict(self.notes())}}
         if leases.holder(current) != self.identity:
             spec |= {"acquireTime": spec["renewTime"], "leaseTransitions": spec["leaseTransitions"] + 1}
-        return current | {"spec": spec}
+        metadata = {**current["metadata"], "annotations": dict(self.notes())}
+        return current | {"metadata": metadata, "spec": spec}
 
     def _set(self, until: float) -> None:
         told, held = self._told, self.held()

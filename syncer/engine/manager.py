@@ -8,12 +8,14 @@ cluster would delete the other half.
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from kube.client import Client
 from kube.objects import Obj
 from kube.reflector import View
+from syncer.core import marks
 from syncer.core.actions import Side
 from syncer.core.kind import Index, Item, Kind, Kinds
 from syncer.core.scope import Scope
@@ -23,6 +25,7 @@ from syncer.engine.informer import Informer
 from syncer.engine.interning import Sharing
 from syncer.engine.leadership import Leadership
 from syncer.engine.metrics import Metrics
+from syncer.engine.pacing import Pacer
 from syncer.engine.recorder import Recorder
 from syncer.engine.store import Change, Store, Stores
 from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
@@ -56,6 +59,8 @@ class Manager:
             for resource in parts.kinds
             for side, selector in resource.watches.items()
         ]
+        parts.leadership.notes = self.notes
+        self.pacer = Pacer(parts.scope.sync.budget, time.monotonic)
         executor = Executor(parts.clients, self.stores, parts.metrics, parts.leadership.held, parts.wall)
         self.controller = Controller(
             parts.kinds.by_name,
@@ -65,6 +70,8 @@ class Manager:
             parts.metrics,
             self.scope,
             parts.wall,
+            self.pacer,
+            self.mirrored,
         )
 
     async def listed(self) -> None:
@@ -85,10 +92,24 @@ class Manager:
             if not informer.in_step
         ]
 
+    def notes(self) -> dict[str, str]:
+        """What the Lease tells whoever looks at the tenant from the host: why writes wait."""
+        found = {
+            marks.OVERDRAWN: f"{self.pacer.overdrawn():.0f}" if self.pacer.overdrawn() >= 1 else "",
+            marks.FIGHTS: str(self.pacer.fights() or ""),
+        }
+        return {key: value for key, value in found.items() if value}
+
+    def mirrored(self) -> int:
+        """Bytes of what is on the host of the kinds that are weighed."""
+        return sum(informer.store.weight for informer in self.informers if informer.side == "host")
+
     def measure(self) -> None:
         """Brings the gauges up to date, for somebody who is about to read them."""
         metrics = self.metrics
         metrics.leader.set(self._parts.leadership.held())
+        metrics.fights.set(self.pacer.fights())
+        metrics.mirrored.set(self.mirrored())
         for lane in Lane:
             metrics.depth.labels(lane.name.lower()).set(self.queue.depth(lane))
         for informer in self.informers:
@@ -149,7 +170,8 @@ class Manager:
             for name, function in resource.indexes.get(side, {}).items()
         }
         keep = functools.partial(_kept, resource, side, self._sharing)
-        store = Store(indexes, keep, resource.indexed_by.get(side, ()))
+        weighed = resource.weighed and side == "host"
+        store = Store(indexes, keep, resource.indexed_by.get(side, ()), weighed=weighed)
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         shape = resource.shapes.get(side, Obj)

@@ -98,6 +98,18 @@ class Metrics:
             f"{prefix}retries", "Keys put back after a failure.", ("resource", "reason"), registry=registry
         )
         self.refused = Counter(f"{prefix}refused", "Objects refused.", ("resource", "by"), registry=registry)
+        self.paced = Counter(
+            f"{prefix}paced",
+            "Writes put off: for the budget, too often, or undone.",
+            (*side, "why"),
+            registry=registry,
+        )
+        self.fights = Gauge(
+            f"{prefix}fights", "Objects of which something undoes what is written.", registry=registry
+        )
+        self.mirrored = Gauge(
+            f"{prefix}mirrored_bytes", "ConfigMaps and Secrets of the tenant on the host.", registry=registry
+        )
         self.tokens = Counter(f"{prefix}tokens", "Tokens asked for.", ("kind",), registry=registry)
         self.streams = Gauge(
             f"{prefix}streams", "Logs, exec and the like that are open.", ("kind",), registry=registry

@@ -7,6 +7,8 @@ be late, so an older version never replaces a newer one.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from kube.apis import ApiResource
 from kube.objects import Key, Obj, key_of, uid_of, version_of
 
@@ -50,8 +52,13 @@ class Store:
         indexes: Mapping[str, IndexFunction] | None = None,
         keep: Keep = lambda obj, _: obj,
         indexed_by: Sequence[str] = (),
+        *,
+        weighed: bool = False,
     ) -> None:
         self._keep = keep
+        self._weighed, self._weights = weighed, dict[Key, int]()
+        self.weight = 0
+        """Bytes of all objects, as JSON, if they are weighed."""
         self._indexed_by = indexed_by
         self._objects: dict[Key, Obj] = {}
         self.progress = 0
@@ -68,6 +75,10 @@ class Store:
 
     def get(self, key: Key) -> Obj | None:
         return self._objects.get(key)
+
+    def weight_of(self, key: Key) -> int:
+        """Bytes of an object, if they are weighed and it is there; else 0."""
+        return self._weights.get(key, 0)
 
     def objects(self) -> Iterable[Obj]:
         return self._objects.values()
@@ -132,6 +143,11 @@ class Store:
             del self._objects[key]
         else:
             self._objects[key] = new
+        if self._weighed:
+            weight = 0 if new is None else len(msgspec.json.encode(new))
+            self.weight += weight - self._weights.pop(key, 0)
+            if new is not None:
+                self._weights[key] = weight
         if not self._stays_filed(old, new):
             for name, function in self._functions.items():
                 self._file(self._indexes[name], key, _values(function, old), _values(function, new))

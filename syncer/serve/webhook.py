@@ -37,10 +37,16 @@ Answer = dict[str, Any]
 
 
 class Webhook:
-    """`scope` gives a scope with the current time."""
+    """`scope` gives a scope with the current time; `grants` says whether so many bytes may be written."""
 
-    def __init__(self, host: Client, scope: Callable[[], Scope], measured: RequestMetrics) -> None:
-        self._host, self._scope, self._measured = host, scope, measured
+    def __init__(
+        self,
+        host: Client,
+        scope: Callable[[], Scope],
+        measured: RequestMetrics,
+        grants: Callable[[int], bool] = lambda _: True,
+    ) -> None:
+        self._host, self._scope, self._measured, self._grants = host, scope, measured, grants
 
     async def review(self, request: Obj) -> Answer:
         """The response to an AdmissionRequest (admission.k8s.io/v1)."""
@@ -58,6 +64,9 @@ class Webhook:
             return answer
         try:
             wanted = admission.pending(service, key, scope.now, scope)
+            if not self._grants(len(msgspec.json.encode(wanted))):
+                outcome.result = "unchanged"
+                return answer
             async with asyncio.timeout(_LIMIT):
                 host = await self._pending(wanted)
         except Refused as refused:

@@ -1,6 +1,7 @@
 """The engine between two fake API servers: what holds for every kind, shown by ConfigMaps."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from fakeapi import FakeApi, Obj
 from syncing import CONTROL, TENANT, WORK, Cluster, config_map, eventually, settled
 
 from syncer.core.names import host_name
+from syncer.core.policy import Budget, Sync
 from syncer.engine import controller
 from syncer.engine.manager import Manager
 
@@ -300,3 +302,81 @@ async def test_who_answers_in_the_place_of_an_api_server_cannot_end_the_syncer(
         assert "tenant endpointslices" in manager.lagging()
         del cluster.tenant.routes[path]
         await eventually(lambda: cluster.on_host("configmaps", "a"))
+
+
+async def test_an_object_that_changes_forty_times_is_written_a_few_times(cluster: Cluster) -> None:
+    """And its last state arrives."""
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("configmaps", config_map("fat", x="0"))
+        await eventually(lambda: cluster.on_host("configmaps", "fat"))
+        for number in range(40):
+            there = cluster.tenant.find("configmaps", "fat", "default") or {}
+            cluster.tenant.put("configmaps", there | {"data": {"x": f"{number}", "y": "z" * 100_000}})
+            await settled(cluster, manager)
+        assert len([line for line in writes(cluster.host) if line.startswith("PATCH")]) <= 6
+        held = manager.metrics.text().decode()
+        assert 'why="object"' in held
+        await eventually(lambda: (cluster.on_host("configmaps", "fat") or {})["data"]["x"] == "39", 30)
+
+
+async def test_what_is_undone_each_time_is_not_written_without_end(cluster: Cluster) -> None:
+    """As an admission policy could do. The tenant is told, and it ends by itself."""
+    name = host_name(TENANT, "default", "a")
+    async with cluster.syncer() as manager:
+        cluster.tenant.put("configmaps", config_map("a", x="1"))
+        await eventually(lambda: cluster.on_host("configmaps", "a"))
+        undo = True
+
+        async def undoing() -> None:
+            while undo:
+                there = cluster.host.find("configmaps", name, WORK)
+                if there and there["data"] == {"x": "1"}:
+                    cluster.host.put("configmaps", there | {"data": {"x": "other"}})
+                await asyncio.sleep(0.01)
+
+        fighting = asyncio.create_task(undoing())
+        await asyncio.sleep(4)
+        assert 5 <= len([line for line in writes(cluster.host) if line.startswith("PATCH")]) <= 10
+        assert manager.pacer.fights() == 1
+        assert manager.notes() == {"vcp.dev/fights": "1"}
+        events = [event for key, event in cluster.tenant.objects.items() if key.plural == "events"]
+        assert [event["reason"] for event in events] == ["Contended"]
+        assert "something in the host undoes" in events[0]["message"]
+        undo = False
+        await fighting
+        await eventually(lambda: (cluster.on_host("configmaps", "a") or {})["data"] == {"x": "1"}, 20)
+
+
+async def test_the_budget_slows_a_tenant_down_and_says_so(cluster: Cluster) -> None:
+    budget = Budget(writes_per_second=10, write_burst=10)
+    cluster = dataclasses.replace(cluster, scope=dataclasses.replace(cluster.scope, sync=Sync(budget=budget)))
+    for number in range(60):
+        cluster.tenant.put("configmaps", config_map(f"c-{number}", x="1"))
+    async with cluster.syncer() as manager:
+        await eventually(lambda: len(writes(cluster.host)) >= 15)
+        assert len(writes(cluster.host)) < 50
+        assert "vcp.dev/overdrawn" in manager.notes()
+        await eventually(lambda: len(writes(cluster.host)) == 60, 20)
+        reasons = {event["reason"] for key, event in cluster.tenant.objects.items() if key.plural == "events"}
+        assert reasons == {"OverBudget"}
+
+
+async def test_what_is_mirrored_has_a_bound_in_all(cluster: Cluster) -> None:
+    cluster = dataclasses.replace(
+        cluster, scope=dataclasses.replace(cluster.scope, sync=Sync(budget=Budget(mirrored_mib=1)))
+    )
+    async with cluster.syncer() as manager:
+        for number in range(3):
+            cluster.tenant.put("configmaps", config_map(f"fat-{number}", x="y" * 700_000))
+            await settled(cluster, manager)
+        assert [bool(cluster.on_host("configmaps", f"fat-{number}")) for number in range(3)] == [
+            True,
+            True,
+            False,
+        ]
+        (event,) = (event for key, event in cluster.tenant.objects.items() if key.plural == "events")
+        assert "1 MiB of ConfigMaps and Secrets are on the host; at most 1" in event["message"]
+        assert 1_400_000 < manager.mirrored() < 1_420_000
+        cluster.tenant.remove("configmaps", "fat-0", "default")
+        await eventually(lambda: cluster.on_host("configmaps", "fat-0") is None)
+        assert 700_000 < manager.mirrored() < 710_000

@@ -18,7 +18,7 @@ from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from syncer.core import marks, names
 from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Tokens, Try
 from syncer.core.kind import Item
-from syncer.core.policy import Network, Sync, everything
+from syncer.core.policy import Budget, Network, Sync, everything
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
 from syncer.kinds.registry import registry
@@ -270,7 +270,8 @@ def test_items_and_what_is_ensured_are_of_registered_kinds(case: Case) -> None:
 
 def test_every_field_of_the_policy_is_honoured_by_a_kind() -> None:
     claimed = {path for kind in KINDS.values() for path in kind.honours}
-    assert claimed == {*fields(Sync(), "sync"), "pod_security", "network"}
+    kept_by_the_engine = set(fields(Budget(), "sync.budget"))
+    assert claimed == {*fields(Sync(), "sync"), "pod_security", "network"} - kept_by_the_engine
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ async def command(session: Session, *, name: str) -> None:
     claims = await _list(session, apis.PERSISTENT_VOLUME_CLAIMS, tenant.namespace)
     events = await _list(session, apis.EVENTS, tenant.namespace, labels="", fields="type=Warning")
     services = await _list(session, apis.SERVICES, tenant.namespace)
-    reasons = tuple(diagnosis.reasons(pods, claims, events))
+    leases = await _list(session, apis.LEASES, tenant.namespace)
+    reasons = (*diagnosis.reasons(pods, claims, events), *diagnosis.pressure(leases))
     now = datetime.now(UTC)
     status = Status(
         tenant=tenant,

@@ -1,5 +1,9 @@
 """One tenant's objects may not cost the host more than they are worth."""
 
+import json
+import time
+from typing import Any
+
 from ..conftest import eventually
 from ..objects import pod
 from ..workloads.conftest import Place
@@ -31,3 +35,87 @@ def test_a_pod_of_too_many_parts_says_the_number_and_the_limit(place: Place) -> 
     conditions = place.get("pod", "crowd")["status"]["conditions"]
     assert "65 containers; at most 64" in conditions[0]["message"]
     assert place.on_host() == {}
+
+
+def test_forty_updates_of_a_fat_object_cost_the_host_a_few(place: Place) -> None:
+    """The last state arrives all the same."""
+    fat = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "fat", "annotations": {"vcp.dev/sync": "true"}},
+        "data": {"x": "y" * 600_000, "n": "-1"},
+    }
+    place.kubectl("create", "-f", "-", stdin=json.dumps(fat | {"metadata": fat["metadata"]}))
+    there = eventually("it is on the host", lambda: mirrored(place, "fat"))
+    first = int(there["metadata"]["resourceVersion"])
+    seen = {first}
+    for number in range(40):
+        patch = json.dumps({"data": {"n": str(number)}})
+        place.kubectl("patch", "configmap", "fat", "--type=merge", "-p", patch)
+        seen.add(int((mirrored(place, "fat") or there)["metadata"]["resourceVersion"]))
+    eventually("the last state", lambda: (mirrored(place, "fat") or there)["data"]["n"] == "39")
+    seen.add(int((mirrored(place, "fat") or there)["metadata"]["resourceVersion"]))
+    assert len(seen) <= 6, seen
+
+
+def mirrored(place: Place, name: str) -> dict[str, Any] | None:
+    """The ConfigMap on the host."""
+    found = place.tenant.vcp.lab.get("-n", place.tenant.work, "configmaps")["items"]
+    mine = {"vcp.dev/namespace": place.namespace}
+    return next(
+        (
+            one
+            for one in found
+            if one["metadata"]["annotations"].get("vcp.dev/name") == name
+            and mine.items() <= one["metadata"]["labels"].items()
+        ),
+        None,
+    )
+
+
+def test_a_policy_that_changes_each_status_is_not_fought_without_end(place: Place) -> None:
+    """The tenant is told, and the pod's status is right again once the policy is gone."""
+    kind = "admissionregistration.k8s.io/v1"
+    name = f"change-{place.namespace}"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods/status"]}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": place.namespace}}
+    expression = 'Object{status: Object.status{message: "not so"}}'
+    policy = {
+        "apiVersion": kind,
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
+            "failurePolicy": "Ignore",
+            "reinvocationPolicy": "Never",
+            "mutations": [
+                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": kind,
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name},
+    }
+    place.apply(pod("disputed", "sleep", "3600"))
+    place.wait("--for=condition=Ready", "pod/disputed")
+    place.apply(policy, binding)
+    try:
+        # A policy takes effect after some seconds; then any change of the status begins the fight.
+        def disputed() -> bool:
+            change = json.dumps({"status": {"reason": str(time.time_ns())}})
+            place.kubectl("patch", "pod", "disputed", "--subresource=status", "--type=merge", "-p", change)
+            return bool(place.events("disputed", "Contended"))
+
+        eventually("an Event", disputed)
+        before = int(place.get("pod", "disputed")["metadata"]["resourceVersion"])
+        versions = set()
+        ends = time.monotonic() + 10
+        while time.monotonic() < ends:
+            versions.add(int(place.get("pod", "disputed")["metadata"]["resourceVersion"]))
+        assert len(versions - {before}) <= 6, versions
+    finally:
+        place.kubectl("delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", name)
+    eventually("the host's status", lambda: "message" not in place.get("pod", "disputed")["status"], 150)
