@@ -81,11 +81,15 @@ def main(args: Sequence[str] | None = None) -> None:
     except VcpError as error:
         if options.debug:
             raise
-        click.echo(f"vcp: {error.message}", err=True)
+        from vcp import output  # noqa: PLC0415  only when something is wrong
+
+        output.say(f"vcp: {error.message}")
         if error.hint:
-            click.echo(f"     {error.hint}", err=True)
+            output.say(f"     {error.hint}")
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(f"vcp: interrupted. {options.if_interrupted}".rstrip(), err=True)
+        from vcp import output  # noqa: PLC0415
+
+        output.say(f"vcp: interrupted. {options.if_interrupted}".rstrip())
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)

@@ -5,6 +5,7 @@ Nothing here colours or moves when stderr is not a terminal, so logs of CI jobs 
 
 import contextlib
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,25 +17,35 @@ import msgspec
 
 from kube.logfields import fields
 
+# What moves a cursor, colours, links, or turns the direction of writing: C0 but for tab and newline, C1, and
+# Unicode's own controls of direction and its separators of lines.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def plain(text: str) -> str:
+    """Text without what a terminal would act on: tenants write parts of it."""
+    return _CONTROLS.sub("", text)
+
 
 def say(text: str) -> None:
     """Words for the reader, which must not get into a pipe."""
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def data(text: str) -> None:
     """Prints nothing for an empty answer; a script would read a blank line as a name."""
-    click.echo(text, nl=bool(text) and not text.endswith("\n"))
+    click.echo(plain(text), nl=bool(text) and not text.endswith("\n"))
 
 
 def encode(value: Any, form: str) -> str:
     """`value` (plain data or structs) as json or yaml text."""
-    plain = msgspec.to_builtins(value)
+    value = msgspec.to_builtins(value)
     if form == "json":
-        return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     import yaml  # noqa: PLC0415  only where asked for
 
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -128,10 +139,10 @@ class Live:
             self._console.print(f"{mark} {said} [dim]{time.monotonic() - self._started:.1f} s[/]")
 
     def waiting(self, why: str) -> None:
-        self._why = why
+        self._why = plain(why)
 
     def result(self, text: str) -> None:
-        self._result = text
+        self._result = plain(text)
 
     def _line(self) -> Any:
         elapsed = time.monotonic() - self._started

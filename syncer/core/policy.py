@@ -54,6 +54,13 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "those that have all fields of one listed here."
         ),
     ] = ()
+    share_process_namespace: Annotated[
+        bool,
+        Meta(
+            description="Let the containers of a pod see each other's processes, and so those of containers "
+            "that the host adds. Always allowed where `podSecurity` is `privileged`."
+        ),
+    ] = False
     max_grace_period: Annotated[
         int, Meta(ge=1, description="The most seconds that pods have to end after they are deleted.")
     ] = 3600

@@ -23,6 +23,38 @@ def test_ages(seconds: int, text: str) -> None:
     assert output.age(timedelta(seconds=seconds)) == text
 
 
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\",
+        "\x1b[2J\x1b[1;1Hall is well",
+        "\x9b31mred",
+        "\x1b]0;title\x07",
+        "failed\rdone  ",
+        "\u202egnp.exe",
+        "\u2066hidden\u2069",
+        "line\u2028line",
+        "\x08\x08\x08",
+        "\x7f\x00",
+    ],
+)
+def test_what_a_tenant_writes_moves_nothing_on_a_terminal(
+    attack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.say(attack)
+    output.data(output.table([{"name": attack, "state": "\tok"}]))
+    output.data(output.encode({"name": attack}, "json"))
+    output.data(output.encode({"name": attack}, "yaml"))
+    out, err = capsys.readouterr()
+    assert all(sign.isprintable() or sign in "\n\t" for sign in out + err), (out, err)
+    assert json.loads(output.encode({"name": attack}, "json")) == {"name": attack}
+
+
+def test_ordinary_text_stays_as_it_is() -> None:
+    text = "größer → 漢字 🎉 tab\there\nnext"
+    assert output.plain(text) == text
+
+
 def test_encoded_data_can_be_read_back() -> None:
     value = [{"b": 1, "a": "ü"}]
     assert json.loads(output.encode(value, "json")) == value

@@ -199,6 +199,36 @@ def test_a_refused_ephemeral_container_is_reported() -> None:
     assert "privileged" in report.message
 
 
+def test_a_refused_ephemeral_container_keeps_no_other_back() -> None:
+    """It stays in the tenant's list for good: nothing there can be taken away."""
+    tenant, host = running()
+    bad = {"image": "busybox", "securityContext": {"privileged": True}}
+    good = {"image": "busybox"}
+    tenant["spec"]["ephemeralContainers"] = [
+        {"name": name, **fields} for name, fields in (("b1", bad), ("g1", good), ("b2", bad), ("g2", good))
+    ]
+    patch, *reports = changes(tenant, host)
+    assert isinstance(patch, Patch)
+    assert [each["name"] for each in patch.body["spec"]["ephemeralContainers"]] == ["g1", "g2"]
+    assert ["ephemeralContainers[0]" in report.message for report in reports] == [True, False]  # type: ignore[union-attr]
+    host["spec"]["ephemeralContainers"] = patch.body["spec"]["ephemeralContainers"]
+    assert len(changes(tenant, host)) == 2
+
+
+@pytest.mark.parametrize(
+    "forged",
+    ["Ready", "ContainersReady", "PodScheduled", "Initialized", "DisruptionTarget", "PodResizePending"],
+)
+def test_no_gate_makes_a_condition_of_kubernetes_the_tenants(forged: str) -> None:
+    tenant, host = running()
+    for pod in (tenant, host):
+        pod["spec"]["readinessGates"] = [{"conditionType": forged}, {"conditionType": "example.org/ready"}]
+    others = [one for one in tenant["status"]["conditions"] if one["type"] != forged]
+    tenant["status"]["conditions"] = [*others, condition(forged, "True", reason="Forged")]
+    host["status"]["conditions"] = [condition(forged, "False", reason="Real")]
+    assert changes(tenant, host) == []
+
+
 def test_resources_are_resized_by_name() -> None:
     tenant, host = running()
     tenant["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2", "memory": "1Gi"}}

@@ -6,7 +6,7 @@ import sys
 import click
 
 from kube import apis, requests
-from vcp import layout
+from vcp import layout, output
 from vcp.errors import NotFoundError
 from vcp.session import Session, complete_names, on_host
 
@@ -49,5 +49,8 @@ async def _print(session: Session, request: requests.Request, prefix: bytes) -> 
 
 
 def _write(prefix: bytes, lines: list[bytes]) -> None:
+    """On a terminal without what that would act on: parts of a log are what a tenant has sent."""
+    if sys.stdout.isatty():
+        lines = [output.plain(line.decode(errors="replace")).encode() for line in lines]
     sys.stdout.buffer.write(b"".join(prefix + line + b"\n" for line in lines))
     sys.stdout.buffer.flush()

@@ -45,13 +45,7 @@ def host_changes(tenant: Obj, host: Obj, scope: Scope, *, running: bool) -> list
 
 
 def _subresources(tenant: Obj, host: Obj, scope: Scope, differing: list[str]) -> list[Action]:
-    changes: list[Action] = []
-    try:
-        if containers := _new_ephemeral_containers(tenant, host, scope):
-            body = {"spec": {"ephemeralContainers": containers}}
-            changes.append(_patch(host, body, "ephemeralcontainers"))
-    except Refused as refused:
-        changes.append(_report(tenant, refused))
+    changes = _new_ephemeral_containers(tenant, host, scope)
     if not is_finished(host) and (resized := _resized(tenant, host, differing)):
         changes.append(_patch(host, {"spec": resized}, "resize"))
     if conditions := _gate_conditions(tenant, host):
@@ -185,17 +179,24 @@ def _without_seconds(toleration: Obj) -> Obj:
     return {field: value for field, value in toleration.items() if field != "tolerationSeconds"}
 
 
-def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Obj]:
-    """They may be added and never changed; the list merges by name, so the new ones are enough."""
+def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
+    """They may be added and never changed; the list merges by name, so the new ones are enough. One that is
+    refused stays in the tenant's list for good, so it must keep none of the others back."""
     containers = tenant["spec"].get("ephemeralContainers")
     if not containers:
         return []
     there = {container["name"] for container in host["spec"].get("ephemeralContainers") or ()}
-    return [
-        spec.host_container(container, tenant, scope)
-        for container in containers
-        if container["name"] not in there
-    ]
+    allowed: list[Obj] = []
+    reports: list[Action] = []
+    for container in containers:
+        if container["name"] not in there:
+            try:
+                allowed.append(spec.host_container(container, tenant, scope))
+            except Refused as refused:
+                reports.append(_report(tenant, refused))
+    if not allowed:
+        return reports
+    return [_patch(host, {"spec": {"ephemeralContainers": allowed}}, "ephemeralcontainers"), *reports]
 
 
 def _resized(tenant: Obj, host: Obj, differing: Iterable[str]) -> dict[str, Any]:

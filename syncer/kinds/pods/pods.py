@@ -62,7 +62,13 @@ class Pods(Mirror):
             f"sync.pods.{field}"
             for field in (
                 *("volumes", "priority_classes", "schedulers", "node_names"),
-                *("node_selector", "tolerations", "allowed_tolerations", "max_grace_period"),
+                *(
+                    "node_selector",
+                    "tolerations",
+                    "allowed_tolerations",
+                    "max_grace_period",
+                    "share_process_namespace",
+                ),
                 *("annotations", "annotations_to_tenant"),
                 *("limits.containers", "limits.volumes", "limits.environment"),
             )

@@ -72,6 +72,10 @@ def is_named_by_tenant(tenant: Obj) -> bool:
 
 def _placement(tenant: Obj, scope: Scope) -> Iterator[Problem]:
     spec, policy = tenant["spec"], scope.sync.pods
+    shared = spec.get("shareProcessNamespace")
+    if shared and not policy.share_process_namespace and scope.pod_security != "privileged":
+        reason = "containers that the host adds would be in it too, with their environment"
+        yield Problem("spec.shareProcessNamespace", reason, "sync.pods.shareProcessNamespace")
     if is_named_by_tenant(tenant) and not policy.node_names:
         yield Problem("spec.nodeName", "pods may not choose their node by name", "sync.pods.nodeNames")
     scheduler = spec.get("schedulerName") or _DEFAULT_SCHEDULER

@@ -28,6 +28,7 @@ HOST_CONDITIONS = frozenset(
 """What only kubelets and schedulers write, and hosts therefore also take back. `DisruptionTarget` is not
 here: an eviction through the tenant's API sets it on the tenant pod alone (KEP-3329)."""
 
+_BUILT_IN = HOST_CONDITIONS | {"DisruptionTarget", "PodHasNetwork"}
 _SCALARS = ("phase", "reason", "startTime", "resize")
 _ADDRESSES = (("podIP", "podIPs"), ("hostIP", "hostIPs"))
 _MAPS = ("allocatedResources", "resources")
@@ -47,8 +48,10 @@ def is_finished(pod: Obj) -> bool:
 
 
 def readiness_gates(pod: Obj) -> frozenset[str]:
+    """The types of conditions that are the tenant's to set. A gate may also name one of Kubernetes itself;
+    that stays the host's, or a tenant could forge it."""
     gates = pod["spec"].get("readinessGates")
-    return frozenset(gate["conditionType"] for gate in gates) if gates else frozenset()
+    return frozenset(gate["conditionType"] for gate in gates) - _BUILT_IN if gates else frozenset()
 
 
 def conditions_of(pod: Obj) -> dict[str, Obj]:
