@@ -177,9 +177,12 @@ async def test_a_namespace_that_is_not_ours_is_refused(api: FakeApi, cli: HostCl
 async def test_a_namespace_that_was_there_is_taken_when_it_is_named(
     api: FakeApi, cli: HostCli, tenant: Tenant
 ) -> None:
-    """Also a later create, which does not name it again."""
+    """Also a later create, which does not name it again. The Namespace stays as it is."""
+    level = "pod-security.kubernetes.io/enforce"
     for name in ("vcp-a", "theirs"):
-        api.put("namespaces", {"metadata": {"name": name}})
+        labels = {"labels": {level: "restricted"}}
+        api.put("namespaces", {"metadata": {"name": name, **labels}})
+    api.denied |= {(verb, "namespaces") for verb in ("create", "patch")}
     named = ("--namespace", "vcp-a", "--workload-namespace", "theirs")
     result = await cli(*CREATE, *named)
     assert result.code == 0, result.err
@@ -187,7 +190,67 @@ async def test_a_namespace_that_was_there_is_taken_when_it_is_named(
     for name in ("vcp-a", "theirs"):
         found = api.find("namespaces", name)
         assert found
-        assert "vcp.dev/made-namespace" not in found["metadata"]["labels"]
+        assert found["metadata"]["labels"] == {level: "restricted"}
+
+
+@pytest.mark.parametrize(
+    ("control", "work", "said"),
+    [
+        ("", "restricted", "namespace vcp-a enforces the Pod Security level 'privileged'"),
+        ("baseline", "restricted", "namespace vcp-a enforces the Pod Security level 'baseline'"),
+        ("restricted", "", "--overwrite namespace theirs pod-security.kubernetes.io/enforce=baseline"),
+        ("restricted", "privileged", "the tenant needs 'baseline'"),
+        ("restricted", "Restricted", "the Pod Security level 'Restricted'"),
+    ],
+)
+async def test_a_given_namespace_below_the_level_is_refused_and_not_changed(
+    api: FakeApi, cli: HostCli, tenant: Tenant, control: str, work: str, said: str
+) -> None:
+    for name, level in (("vcp-a", control), ("theirs", work)):
+        labels = {"pod-security.kubernetes.io/enforce": level} if level else {}
+        api.put("namespaces", {"metadata": {"name": name, "labels": labels}})
+    before = set(api.objects)
+    result = await cli(*CREATE, "--namespace", "vcp-a", "--workload-namespace", "theirs")
+    assert (result.code, said in result.err) == (4, True), result.err
+    assert set(api.objects) == before
+
+
+async def test_in_given_namespaces_isolation_goes_once_nothing_runs(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    for name in ("vcp-a", "theirs"):
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        api.put("namespaces", {"metadata": {"name": name, "labels": labels}})
+    where = ("--namespace", "vcp-a", "--workload-namespace", "theirs")
+    assert (await cli(*CREATE, *where)).code == 0
+    meta = {
+        "name": "web-x",
+        "namespace": "theirs",
+        "labels": {"vcp.dev/tenant": "a", "vcp.dev/namespace": "default"},
+    }
+    spec = {"terminationGracePeriodSeconds": 315360000, "nodeName": "n1"}
+    held = meta | {"finalizers": ["example.com/hold"]}
+    api.put("pods", {"metadata": held, "spec": spec, "status": {"phase": "Running"}})
+
+    def standing(plural: str) -> set[str]:
+        return {
+            key.name for key in api.objects if key.plural == plural and key.namespace in {"vcp-a", "theirs"}
+        }
+
+    bounds = {plural: standing(plural) for plural in ("networkpolicies", "resourcequotas", "limitranges")}
+    assert bounds["networkpolicies"]
+    assert (await cli("delete", "a", "--yes", "--no-wait")).code == 0
+    assert any("pods/web-x" in line and line.startswith("DELETE") for line in api.requests)
+    result = await cli("delete", "a", "--yes", "--timeout", "1s")
+    assert result.code == 5
+    assert "web-x: on node n1; kept by finalizers example.com/hold" in result.err
+    assert {plural: standing(plural) for plural in bounds} == bounds
+    assert "control-plane" in standing("secrets")
+    assert not standing("deployments")
+    api.remove("pods", "web-x", "theirs")
+    result = await cli("delete", "a", "--yes", "--timeout", "5s")
+    assert result.code == 0, result.err
+    assert not any(standing(plural) for plural in (*bounds, "secrets", "configmaps", "services"))
 
 
 async def test_who_may_read_nothing_is_told_everything_at_once(

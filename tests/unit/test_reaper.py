@@ -9,7 +9,8 @@ def test_its_rights_read_no_secret_but_records_and_write_nothing() -> None:
     assert by_kind["secrets"]["resourceNames"] == ["control-plane"]
     assert set(by_kind["secrets"]["verbs"]) == {"get", "list"}
     assert set(by_kind["namespaces"]["verbs"]) == {"get", "list", "delete"}
-    assert by_kind.keys() == {"secrets", "namespaces"}
+    assert set(by_kind["pods"]["verbs"]) == {"list", "delete"}
+    assert by_kind.keys() == {"secrets", "namespaces", "pods"}
 
 
 def test_its_account_is_limited_before_it_gets_rights() -> None:

@@ -198,15 +198,12 @@ def test_redacted_secrets_tell_their_keys_only() -> None:
     )
 
 
-def test_a_namespace_that_is_not_ours_is_not_marked_as_ours() -> None:
+def test_a_namespace_that_is_not_ours_stays_as_it_is() -> None:
     text = SPECS["k3s"]
     facts = render.Facts(service_cidr="10.43.0.0/16", foreign_namespaces=frozenset({"vcp-a-work"}))
-    ours, theirs = (
-        named(rendered(text, facts), "Namespace", name)["metadata"]["labels"]
-        for name in ("vcp-a", "vcp-a-work")
-    )
-    assert layout.MADE in ours
-    assert theirs == {"pod-security.kubernetes.io/enforce": "baseline"}
+    (ours,) = (obj["metadata"] for obj in rendered(text, facts) if obj["kind"] == "Namespace")
+    assert ours["name"] == "vcp-a"
+    assert layout.MADE in ours["labels"]
 
 
 def test_one_shared_namespace_has_the_level_of_the_workloads() -> None:

@@ -46,6 +46,8 @@ async def command(
     if wait:
         session.options.if_interrupted = "The host goes on deleting."
         await removing.until_gone(host, going, seconds, progress)
+    else:
+        await removing.unbind(host, going)
     for tenant in tenants:
         _forget(session, tenant.name)
         output.data(f"tenant/{tenant.name}" if session.output == "name" else f"tenant {tenant.name} deleted")

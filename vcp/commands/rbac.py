@@ -64,7 +64,8 @@ def command(
 def _needs(spec: specs.Spec, *, anywhere: bool) -> list[permissions.Need]:
     """What a run asks the host about, with the namespaces there already or to be made."""
     existing = set() if anywhere else {spec.namespace, spec.workload_namespace}
-    unknown = facts.Survey(render.Facts(service_cidr="10.96.0.0/12"), None, {})  # no right depends on it
+    known = render.Facts(service_cidr="10.96.0.0/12", foreign_namespaces=frozenset(existing))
+    unknown = facts.Survey(known, None, {})  # no right depends on the rest
     preview = creating.preview(spec, unknown)
     return [
         *permissions.needs(preview, spec.namespace, existing),

@@ -40,6 +40,8 @@ async def command(session: Session, *, dry_run: bool, wait: bool, limit: str) ->
                 failed.append(tenant.name)
     if wait:
         await removing.until_gone(session.host, going, seconds, output.progress())
+    else:
+        await removing.unbind(session.host, going)
     if failed:
         raise HostError(
             f"not all tenants could be deleted: {', '.join(failed)}", hint="the lines above say why"

@@ -14,10 +14,20 @@ import msgspec
 from kube import apis, auth
 from kube import errors as kube
 from kube.client import Client
-from kube.objects import Obj
+from kube.objects import Obj, labels_of
 from vcp import inventory, layout, lock, output, pki, render, routes
 from vcp.errors import HostError, RefusedError
-from vcp.provision import applying, bootstrap, facts, lifetime, ownership, permissions, pruning, waiting
+from vcp.provision import (
+    applying,
+    bootstrap,
+    facts,
+    levels,
+    lifetime,
+    ownership,
+    permissions,
+    pruning,
+    waiting,
+)
 from vcp.spec import Spec
 
 # What keeps a tenant in its place. A kubeconfig is handed out only while all of these stand as rendered.
@@ -73,17 +83,21 @@ async def check(creation: Creation, objects: Sequence[Obj]) -> None:
     """Refuses what cannot work, before anything is changed."""
     host, spec = creation.host, creation.spec
     existing: set[str] = set()
-    for name in {spec.namespace, spec.workload_namespace}:
+    for name in dict.fromkeys((spec.namespace, spec.workload_namespace)):
         try:
             current = await host.get(apis.NAMESPACES, "", name)
         except kube.NotFoundError:
             continue
-        except kube.ForbiddenError:  # a named one is taken to exist; the permissions decide
+        except (
+            kube.ForbiddenError
+        ):  # a named one is taken to exist, and not to be read is a lack that is told
             existing |= creation.named & {name}
             continue
         existing.add(name)
         named = name in creation.named
         applying.check_namespace(current, spec.name, spec.namespace, named_by_user=named)
+        if layout.MADE not in labels_of(current):
+            levels.check(current, levels.wanted(spec)[name])
     wanted = permissions.needs(objects, spec.namespace, existing)
     for name in existing:
         await ownership.check_given(host, name, spec.name, spec.namespace)

@@ -41,6 +41,7 @@ def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()
         wanted |= {Need(verb, resource, "", meta["name"]) for verb in ("get", "patch")}
         if meta["name"] not in existing:
             wanted.add(Need("create", resource, ""))  # a name that is not there yet cannot be granted
+    wanted |= {Need("get", apis.NAMESPACES, "", name) for name in existing}
     wanted.add(Need("list", apis.SECRETS, namespace))
     for place in {obj["metadata"].get("namespace", namespace) for obj in objects}:
         wanted |= {Need(verb, resource, place) for resource in pruning.KINDS for verb in ("delete", "list")}
@@ -53,6 +54,7 @@ def needs(objects: Iterable[Obj], namespace: str, existing: Collection[str] = ()
 def ending(spec: Spec, existing: Collection[str] = ()) -> list[Need]:
     """What deleting a tenant again takes, beyond `needs`: whole namespaces, or what is in `existing` ones."""
     wanted = {Need("delete", apis.PODS, spec.namespace)}
+    wanted |= {Need(verb, apis.PODS, spec.workload_namespace) for verb in ("delete", "list")}
     for place in {spec.namespace, spec.workload_namespace}:
         if place not in existing:
             wanted |= {Need(verb, apis.NAMESPACES, "", place) for verb in ("delete", "list", "watch")}

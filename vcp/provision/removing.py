@@ -1,7 +1,8 @@
 """Takes a tenant off the host: what vcp made, and nothing else.
 
-Namespaces that vcp made go whole; in others, the labelled objects go one by one, workloads first so that
-nothing writes any more, the record last so that an interrupted delete can be continued.
+Namespaces that vcp made go whole. In others the labelled objects go one by one: first what writes and what
+runs, and once no pod is left, what kept the pods in their place, the record last. So an interrupted delete
+can be continued, and nothing runs unbound in the meantime.
 """
 
 import asyncio
@@ -19,14 +20,13 @@ from vcp import inventory, layout, output
 from vcp.errors import DeadlineError
 from vcp.provision import ownership, pruning
 
-# In the order of deletion.
-KINDS = (
+# In the order of deletion: what writes or runs, and what binds the pods and says that there is a tenant.
+WRITERS = (
     (apis.DEPLOYMENTS, apis.STATEFUL_SETS, apis.CONFIG_MAPS),
+    (apis.SERVICES, apis.POD_DISRUPTION_BUDGETS, apis.ROLE_BINDINGS, apis.ROLES),
+)
+BOUNDS = (
     (
-        apis.SERVICES,
-        apis.POD_DISRUPTION_BUDGETS,
-        apis.ROLE_BINDINGS,
-        apis.ROLES,
         apis.SERVICE_ACCOUNTS,
         apis.RESOURCE_QUOTAS,
         apis.LIMIT_RANGES,
@@ -34,15 +34,21 @@ KINDS = (
         apis.LEASES,
     ),
 )
-_GOES_ON = "the deletion goes on by itself; the same command waits again"
 DATA = (apis.PERSISTENT_VOLUME_CLAIMS, apis.SECRETS)
+KINDS = (*WRITERS, *BOUNDS)
+_GOES_ON = "the deletion goes on by itself; the same command waits again"
+_LONGEST_GRACE = 30  # seconds for a workload to end, whatever it asks for: what Kubernetes gives by default
+_AT_ONCE = 50  # pods
+_EMPTY = "vcp.dev/empty"  # on a namespace that goes, to have it looked at
 
 
 class Going(NamedTuple):
-    """What is on its way out: a namespace, or, if it stays, the tenant's pods in it."""
+    """What is on its way out: a namespace, or, if it stays, the tenant's pods in it, and then what bound
+    them; with `keep_data`, neither claims nor Secrets."""
 
     namespace: str
     pods_of: str = ""
+    keep_data: bool = False
 
 
 async def remove(
@@ -68,10 +74,11 @@ async def remove(
         await _hurry(host, control, tenant.name, keep_data=keep_data)
         stay = [name for name in dict.fromkeys((work, control)) if name not in whole]
         for name in stay:
-            kinds = KINDS if keep_data and name == control else (*KINDS, DATA)
-            await _remove_labelled(host, name, tenant.name, kinds)
+            await _remove_labelled(host, name, tenant.name, WRITERS)
+        await _end_workloads(host, work, tenant.name)
         await pruning.remove_cluster_roles(host, tenant.name)
-    return [*map(Going, whole), *(Going(name, tenant.name) for name in stay)]
+    left = [Going(name, tenant.name, keep_data and name == control) for name in stay]
+    return [*map(Going, whole), *left]
 
 
 async def _hurry(host: Client, namespace: str, tenant: str, *, keep_data: bool) -> None:
@@ -94,6 +101,52 @@ async def _end_pods(host: Client, namespace: str, labels: str, *, keep_data: boo
         await _remove_kind(host, apis.PERSISTENT_VOLUME_CLAIMS, namespace, labels)
 
 
+async def _end_workloads(host: Client, namespace: str, tenant: str) -> None:
+    """Gives each of the tenant's pods a time to end that is bounded, though its own may be years."""
+
+    async def end(pod: Obj) -> None:
+        meta = pod["metadata"]
+        asked = meta.get("deletionGracePeriodSeconds", pod["spec"].get("terminationGracePeriodSeconds"))
+        grace = _LONGEST_GRACE if asked is None else min(asked, _LONGEST_GRACE)
+        if "deletionTimestamp" in meta and grace == asked:
+            return
+        with contextlib.suppress(kube.NotFoundError, kube.ConflictError):
+            await host.delete(apis.PODS, namespace, meta["name"], uid=meta["uid"], grace=grace)
+
+    labels = f"{layout.TENANT}={tenant},!{layout.COMPONENT}"
+    with contextlib.suppress(kube.ForbiddenError):  # the namespace's own end takes them, at their own pace
+        pods = await host.list(apis.PODS, namespace, labels=labels)
+        for start in range(0, len(pods), _AT_ONCE):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for pod in pods[start : start + _AT_ONCE]:
+                        group.create_task(end(pod), name=pod["metadata"]["name"])
+            except* kube.ForbiddenError as some:
+                raise some.exceptions[0] from None
+
+
+async def unbind(host: Client, all_going: Iterable[Going]) -> None:
+    """For a caller that does not wait: takes away what bound a tenant's pods if none is left, and says where
+    some are. The record, in the namespace that comes last, stays with them."""
+    held: set[str] = set()
+    for going in all_going:
+        if not going.pods_of or going.pods_of in held:
+            continue
+        if left := await host.list(apis.PODS, going.namespace, labels=f"{layout.TENANT}={going.pods_of}"):
+            held.add(going.pods_of)
+            output.say(
+                f"{len(left)} pods in {going.namespace} still end, and what binds them stays until then; "
+                "the same command removes it later"
+            )
+        else:
+            await _unbind(host, going)
+
+
+async def _unbind(host: Client, going: Going) -> None:
+    kinds = BOUNDS if going.keep_data else (*BOUNDS, DATA)
+    await _remove_labelled(host, going.namespace, going.pods_of, kinds)
+
+
 async def until_gone(
     host: Client, all_going: Iterable[Going], seconds: float, progress: output.Progress
 ) -> None:
@@ -105,6 +158,7 @@ async def until_gone(
         if going.pods_of:
             with progress.step(f"wait for the pods in {going.namespace} to go"):
                 await _until_empty(host, going, left)
+                await _unbind(host, going)
         else:
             with progress.step(f"wait for namespace {going.namespace} to go"):
                 await _until_gone(host, going.namespace, left, progress)
@@ -124,11 +178,24 @@ async def _until_empty(host: Client, going: Going, seconds: float) -> None:
                                 await host.delete(apis.PODS, going.namespace, meta["name"], grace=1)
                     await cache.change()
         except TimeoutError as error:
-            names = ", ".join(pod["metadata"]["name"] for pod in cache.items(apis.PODS))
+            left = "\n".join(f"  {_lingering(pod)}" for pod in cache.items(apis.PODS))
             raise DeadlineError(
-                f"the pods in {going.namespace} to go: not within {seconds:g} s; left are {names}",
-                hint=_GOES_ON,
+                f"the pods in {going.namespace} to go: not within {seconds:g} s; what binds them and the "
+                f"tenant's record stay. Left are\n{left}",
+                hint="the same command goes on once they are gone",
             ) from error
+
+
+def _lingering(pod: Obj) -> str:
+    """Pure: a pod that does not go, and what may hold it."""
+    meta, node = pod["metadata"], pod["spec"].get("nodeName", "")
+    why = [
+        f"on node {node}" if node else "",
+        f"kept by finalizers {', '.join(meta['finalizers'])}" if meta.get("finalizers") else "",
+        f"has {grace} s to end" if (grace := meta.get("deletionGracePeriodSeconds")) else "",
+        "" if "deletionTimestamp" in meta else "not deleted yet",
+    ]
+    return f"{meta['name']}: {'; '.join(filter(None, why))}".rstrip(": ")
 
 
 async def _until_gone(host: Client, name: str, seconds: float, progress: output.Progress) -> None:
@@ -138,14 +205,33 @@ async def _until_gone(host: Client, name: str, seconds: float, progress: output.
         return None if namespace else True
 
     async with watching(host, View(apis.NAMESPACES, fields=f"metadata.name={name}")) as cache:
+        nudging = asyncio.create_task(_nudge(host, name, seconds), name=f"nudge {name}")
         try:
             await cache.until(look, seconds, f"namespace {name} to go")
         except kube.DeadlineError as error:
-            reasons = "\n".join(f"  {text}" for text in blocking(cache.find(apis.NAMESPACES, name) or {}))
+            found = blocking(cache.find(apis.NAMESPACES, name) or {})
+            with contextlib.suppress(kube.KubeError):
+                found += [f"pod {_lingering(pod)}" for pod in await host.list(apis.PODS, name)]
+            reasons = "\n".join(f"  {text}" for text in found)
             raise DeadlineError(
                 f"{error}" + (f"; it is blocked by\n{reasons}" if reasons else ""),
                 hint=_GOES_ON,
             ) from error
+        finally:
+            nudging.cancel()
+            await asyncio.wait([nudging])
+
+
+async def _nudge(host: Client, name: str, seconds: float) -> None:
+    """Has the host look at the namespace again once its pods are gone. It reckons with half of the time that
+    their specs ask for, and not with the time that they have got."""
+    with contextlib.suppress(kube.KubeError):  # then it takes its time
+        async with watching(host, View(apis.PODS, name)) as cache:
+            if not cache.items(apis.PODS):
+                return
+            await cache.until(lambda now: None if now.items(apis.PODS) else True, seconds, "pods to go")
+        body = {"metadata": {"annotations": {_EMPTY: "true"}}}
+        await host.patch(apis.NAMESPACES, "", name, body)
 
 
 def blocking(namespace: Obj) -> list[str]:

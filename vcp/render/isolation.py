@@ -13,7 +13,7 @@ from vcp.spec import Spec, dump
 def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
     """The two namespaces, or the one, and the record of the spec.
 
-    A namespace in `foreign` existed before and is not vcp's: it gets its Pod Security level and no mark.
+    A namespace in `foreign` existed before and is not vcp's: it stays as it is.
     """
     found = objects(spec, "namespaces")
     control, work, record = found.values()
@@ -23,12 +23,8 @@ def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
     record["data"] = secret_data({"spec.json": dump(spec).encode()})
     result = [work] if spec.namespace == spec.workload_namespace else [control, work]
     for namespace in result:
-        if namespace["metadata"]["name"] in foreign:
-            level = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-            namespace["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": level}
-        else:
-            namespace["metadata"]["labels"] |= {layout.MADE: "true", layout.CONTROL: spec.namespace}
-    return [*result, record]
+        namespace["metadata"]["labels"] |= {layout.MADE: "true", layout.CONTROL: spec.namespace}
+    return [*(each for each in result if each["metadata"]["name"] not in foreign), record]
 
 
 def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[Obj]:

@@ -1,5 +1,6 @@
 """What a tenant with all rights in their cluster, or a host user with few, tries against others."""
 
+from ..tenants.conftest import name, vcp
 from ..workloads.conftest import place, working
 
-__all__ = ["place", "working"]
+__all__ = ["name", "place", "vcp", "working"]

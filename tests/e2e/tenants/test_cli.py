@@ -173,6 +173,7 @@ def test_data_that_was_kept_is_found_again(vcp: Vcp, name: str) -> None:
 
 def test_a_namespace_that_was_there_stays(vcp: Vcp, name: str, namespace: str) -> None:
     vcp.lab.kubectl("-n", namespace, "create", "configmap", "mine", "--from-literal=a=b")
+    vcp.lab.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=baseline")
     before = {(kind, of) for kind, _, of in seen.versions(vcp.lab, namespace)}
     both = ("--namespace", namespace, "--workload-namespace", namespace)
     vcp.run("create", name, *both, "--ephemeral", "--no-wait")

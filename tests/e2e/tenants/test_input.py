@@ -58,7 +58,13 @@ def test_a_namespace_of_somebody_else_is_refused_until_it_is_named(vcp: Vcp, nam
         assert seen.versions(lab, tenant.namespace) == before
         assert tenant.work not in seen.namespaces(lab)
         assert f"--namespace {tenant.namespace}" in refused.stderr
-        vcp.run("create", name, "--ephemeral", "--namespace", tenant.namespace, "--no-wait")
+        named = ("create", name, "--ephemeral", "--namespace", tenant.namespace, "--no-wait")
+        command = (
+            f"label --overwrite namespace {tenant.namespace} pod-security.kubernetes.io/enforce=restricted"
+        )
+        assert f"kubectl {command}" in vcp.run(*named, expect=4).stderr
+        lab.kubectl(*command.split())
+        vcp.run(*named)
         vcp.run("create", name, "--no-wait")
         vcp.run("delete", name, "--yes")
         assert tenant.namespace in seen.namespaces(lab)
@@ -140,6 +146,7 @@ def rule(verbs: str, resources: str) -> dict[str, list[str]]:
 
 
 def test_missing_permissions_are_listed_exactly(vcp: Vcp, namespace: str, limited: str) -> None:
+    vcp.lab.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=baseline")
     before = seen.versions(vcp.lab, namespace)
     both = ("--namespace", namespace, "--workload-namespace", namespace)
     refused = vcp.run("--kubeconfig", limited, "create", new_name(), *both, "--ephemeral", expect=4)

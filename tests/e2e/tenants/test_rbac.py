@@ -87,6 +87,11 @@ def test_two_namespaces_that_an_administrator_made_suffice(
     lab, work = vcp.lab, f"{namespace}-{secrets.token_hex(2)}"
     lab.kubectl("create", "namespace", work)
     try:
+        refused = vcp.run("create", f"{namespace}-a", "-n", namespace, "--workload-namespace", work, expect=4)
+        for place, level in ((namespace, "restricted"), (work, "baseline")):
+            command = f"label --overwrite namespace {place} pod-security.kubernetes.io/enforce={level}"
+            lab.kubectl(*command.split())
+            assert command in refused.stderr or level == "baseline", refused.stderr
         places = ("-n", namespace, "--set", f"workloadNamespace={work}")
         printed = vcp.run("rbac", "--service-account", f"{namespace}/runner", *places).stdout
         lab.kubectl("-n", namespace, "create", "serviceaccount", "runner")

@@ -127,13 +127,19 @@ def test_what_a_killed_run_leaves_is_reaped_by_the_account_that_may_do_no_more(
     for verb, what, where in (
         ("list", "secrets", "-A"),
         ("get", "secrets/pki-api", f"-n=vcp-{run_name}"),
-        ("delete", "pods", "-A"),
+        ("get", "pods", "-A"),
         ("patch", "namespaces", ""),
     ):
         asked = ("kubectl", "auth", "can-i", verb, what, *filter(None, [where]), *account)
         assert lab.run(*asked, check=False).stdout.strip() == "no", asked
     refused = lab.run("kubectl", "delete", "namespace", namespace, "--wait=false", *account, check=False)
     assert "only namespaces that vcp has made" in refused.stderr
+    lab.apply(objects.pod("other", "true"), namespace=namespace)
+    lab.kubectl("-n", namespace, "label", "pod", "other", f"vcp.dev/tenant={run_name}")
+    for which in (("other",), ("--all",)):
+        refused = lab.run("kubectl", "-n", namespace, "delete", "pod", *which, *account, check=False)
+        assert "only pods of the tenant" in refused.stderr or "cannot" in refused.stderr, refused.stderr
+    assert lab.get("-n", namespace, "pod", "other")
 
     eventually("expiry", lambda: run_name in vcp.run("reap", "--dry-run").stdout, 20)
     assert "overdue" in vcp.run("list").stdout
