@@ -12,6 +12,8 @@ from kube.objects import Key, Labels, Obj, annotations_of, labels_of, uid_of
 PREFIX = "vcp.dev/"  # refused on tenant objects, so nothing there can pass for a mark
 NAMESPACE_PREFIX = "ns.vcp.dev/"  # the tenant namespace's labels, for translated namespace selectors
 
+POD_PREFIX = "pod.vcp.dev/"  # labels of tenant pods that something on the host might act on
+
 TENANT = "vcp.dev/tenant"
 NAMESPACE = "vcp.dev/namespace"
 NAME = "vcp.dev/name"
@@ -57,8 +59,13 @@ def allowed(annotations: Labels, keys: Iterable[str]) -> dict[str, str]:
         key: value
         for listed in keys
         for key, value in annotations.items()
-        if (key == listed or ("*" in listed and fnmatchcase(key, listed))) and not is_reserved(key)
+        if is_listed(key, (listed,)) and not is_reserved(key)
     }
+
+
+def is_listed(key: str, keys: Iterable[str]) -> bool:
+    """Whether a list names the key; `*` in it stands for any text."""
+    return any(key == listed or ("*" in listed and fnmatchcase(key, listed)) for listed in keys)
 
 
 def is_reserved(key: str) -> bool:

@@ -12,6 +12,15 @@ from kube.objects import Key, Labels, Obj
 from syncer.core import marks, names
 from syncer.core.scope import Scope
 
+# What Kubernetes and Helm put on pods to find them by, and nothing acts on. Nor does anything act on keys
+# without a domain, but for those below.
+_HARMLESS = frozenset(
+    (
+        *("app.kubernetes.io", "apps.kubernetes.io", "batch.kubernetes.io", "statefulset.kubernetes.io"),
+        *("helm.sh", "vcp.dev"),
+    )
+)
+_ACTED_ON = frozenset({"aadpodidbinding"})
 _MAX_NAME = 63  # of a label key's part after the slash
 _HASH = 10
 
@@ -22,23 +31,22 @@ def of_namespace(selector: Any, namespace: str, scope: Scope) -> Any:
     if not isinstance(selector, dict):
         return selector
     if selector and all(isinstance(value, str) for value in selector.values()):
-        return {**selector, **marks.labels(scope.name, Key(namespace, ""))}
+        return {**labels(selector, scope), **marks.labels(scope.name, Key(namespace, ""))}
     return narrowed(selector, listed([namespace]), scope)
 
 
 def narrowed(selector: Obj, namespaces: Obj, scope: Scope, *requirements: Obj) -> Obj:
     """A LabelSelector, which is not nil, within `namespaces` (`listed`, `selected` or {}) of this tenant."""
-    labels = {
-        **(selector.get("matchLabels") or {}),
+    wanted = {
+        **labels(selector.get("matchLabels") or {}, scope),
         **namespaces.get("matchLabels", {}),
         marks.TENANT: scope.name,
     }
     expressions = [
-        *(selector.get("matchExpressions") or ()),
-        *requirements,
+        *(_renamed(each, scope) for each in (*(selector.get("matchExpressions") or ()), *requirements)),
         *namespaces.get("matchExpressions", ()),
     ]
-    return {"matchLabels": labels, **({"matchExpressions": expressions} if expressions else {})}
+    return {"matchLabels": wanted, **({"matchExpressions": expressions} if expressions else {})}
 
 
 def listed(names: list[str]) -> Obj:
@@ -83,9 +91,36 @@ def matches(selector: Mapping[str, Any], labels: Labels) -> bool:
     return True
 
 
+def labels(tenant: Labels, scope: Scope) -> dict[str, str]:
+    """Labels of a tenant pod, or of a selector over such, as the host pod has them."""
+    passed = scope.sync.pods.labels
+    return {label_key(key, passed): value for key, value in tenant.items()}
+
+
+@lru_cache(maxsize=4096)
+def label_key(key: str, passed: tuple[str, ...]) -> str:
+    """The host pod's label for a label of its tenant pod. Sidecar injectors, meshes and cloud identities of
+    the host act on labels under their domains, so only those keys stay as they are that are harmless or that
+    the policy lists."""
+    domain, slash, _ = key.partition("/")
+    if (domain in _HARMLESS) if slash else key not in _ACTED_ON:
+        return key
+    return key if marks.is_listed(key, passed) else marks.POD_PREFIX + _flat(key)
+
+
+def _renamed(expression: Obj, scope: Scope) -> Obj:
+    key = label_key(expression["key"], scope.sync.pods.labels)
+    return expression if key == expression["key"] else {**expression, "key": key}
+
+
 @lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
 def namespace_label_key(key: str) -> str:
-    """The host pod's label for a label of its tenant namespace: unique to `key`, and a valid label key.
+    """The host pod's label for a label of its tenant namespace."""
+    return marks.NAMESPACE_PREFIX + _flat(key)
+
+
+def _flat(key: str) -> str:
+    """A label's key as the part of another after the slash: unique to `key`, and valid.
 
     A label key has one slash, so that of `kubernetes.io/metadata.name` becomes an underscore: no DNS domain
     holds one, so the first marks the place. Plain keys with an underscore would be ambiguous, and long ones
@@ -96,4 +131,4 @@ def namespace_label_key(key: str) -> str:
     if len(plain) > _MAX_NAME or (not slash and "_" in plain):
         digest = names.digest(key, length=_HASH)
         plain = f"{plain[: _MAX_NAME - _HASH - 1].rstrip('-_.')}-{digest}"
-    return marks.NAMESPACE_PREFIX + plain
+    return plain

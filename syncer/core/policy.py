@@ -47,6 +47,13 @@ class Pods(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         tuple[str, ...],
         Meta(description="Annotations that reach the host; `*` stands for any text: `prometheus.io/*`."),
     ] = ()
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Labels that host pods bear under their own keys; `*` stands for any text. Others "
+            "with a domain, but for Kubernetes' and Helm's, are there under keys that nobody acts on."
+        ),
+    ] = ()
     allowed_tolerations: Annotated[
         tuple[dict[str, Any], ...],
         Meta(

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube.objects import Obj
+from syncer.core import podselectors
 from syncer.core.actions import Create, Ensure, Patch
 from syncer.kinds.pods.pods import Pods
 from tests.unit import podcases
@@ -132,7 +133,8 @@ def test_any_two_pods_settle_and_each_side_keeps_its_own(pair: tuple[Obj, Obj]) 
     assert "vcp-work" not in str([one for one in tenant["status"]["conditions"] if one["type"] == "Ready"])
     assert all(toleration in host["spec"]["tolerations"] for toleration in given_host["spec"]["tolerations"])
     assert host["spec"]["containers"][1] == given_host["spec"]["containers"][1]
-    assert host["metadata"]["labels"].items() >= tenant["metadata"]["labels"].items()
+    labels = podselectors.labels(tenant["metadata"]["labels"], podcases.scope())
+    assert host["metadata"]["labels"].items() >= labels.items()
     own = {one["type"]: one["status"] for one in given_tenant["status"]["conditions"] if one["type"] == GATE}
     for pod in (tenant, host):
         assert {

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kube.objects import Labels, Obj, annotations_of, labels_of, uid_of
-from syncer.core import marks, names
+from syncer.core import marks, names, podselectors
 from syncer.core.refusal import Problem
+from syncer.core.scope import Scope
 from syncer.kinds.pods import fields
 
 TENANT_LABELS = "vcp.dev/tenant-labels"
@@ -66,21 +67,23 @@ def literal(path: str, tenant: Obj) -> str | None:
     return value
 
 
-def host_items(items: list[Obj]) -> list[Obj]:
-    """The files of a downward API volume; paths into labels by key serve as they are, since those keep their
-    keys on the host pod."""
-    return [_host_item(item) for item in items]
+def host_items(items: list[Obj], scope: Scope) -> list[Obj]:
+    """The files of a downward API volume."""
+    return [_host_item(item, scope) for item in items]
 
 
-def _host_item(item: Obj) -> Obj:
+def _host_item(item: Obj, scope: Scope) -> Obj:
     reference = item.get("fieldRef")
-    path = _host_path(reference["fieldPath"]) if reference else None
+    path = _host_path(reference["fieldPath"], scope) if reference else None
     return {**item, "fieldRef": {**reference, "fieldPath": path}} if reference and path else item
 
 
-def _host_path(path: str) -> str | None:
+def _host_path(path: str, scope: Scope) -> str | None:
     """Where the host pod holds what the path says of the tenant pod; None if it is the same."""
     kind, key = _subscript(path)
+    if kind == "metadata.labels":
+        there = podselectors.label_key(key, scope.sync.pods.labels)
+        return None if there == key else f"{kind}['{there}']"
     return f"metadata.annotations['{_shown(key)}']" if kind == "metadata.annotations" else _FILES.get(path)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
-from syncer.core import marks, names
+from syncer.core import marks, names, podselectors
 from syncer.core.podselectors import namespace_label_key
 from syncer.core.refusal import Problem, Refused
 from syncer.core.scope import Scope
@@ -31,7 +31,7 @@ def problems(tenant: Obj) -> Iterator[Problem]:
 def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
     """The tenant pod's labels, those of its namespace (for selectors over namespaces), and the marks.
     Raises Refused."""
-    labels = {**_without_reserved(tenant, "labels")}
+    labels = podselectors.labels(_without_reserved(tenant, "labels"), scope)
     namespace = tenant["metadata"]["namespace"]
     if found := scope.tenant.get(apis.NAMESPACES, Key("", namespace)):
         for key, value in labels_of(found).items():
@@ -45,7 +45,7 @@ def host_annotations(tenant: Obj, scope: Scope) -> dict[str, str]:
     """The tenant pod's annotations that the policy lists, since controllers of the host act on them; the
     marks, and what downward API files show. Raises Refused."""
     annotations = marks.allowed(_without_reserved(tenant, "annotations"), scope.sync.pods.annotations)
-    keys = _keys(tuple(labels_of(tenant)), tuple(annotations), images(tenant))
+    keys = _keys(tuple(podselectors.labels(labels_of(tenant), scope)), tuple(annotations), images(tenant))
     own = marks.annotations(key_of(tenant), uid_of(tenant))
     return {**annotations, **own, marks.KEYS: keys, **downward.kept(tenant)}
 

@@ -68,6 +68,7 @@ class Pods(Mirror):
                     "allowed_tolerations",
                     "max_grace_period",
                     "share_process_namespace",
+                    "labels",
                 ),
                 *("annotations", "annotations_to_tenant"),
                 *("limits.containers", "limits.volumes", "limits.environment"),

@@ -58,23 +58,25 @@ def host_volume(volume: Obj, tenant: Obj, scope: Scope, host_pod: str) -> Obj:
             return {"name": volume["name"], "persistentVolumeClaim": {"claimName": name}}
         if kind == "projected":
             sources = [
-                _host_source(source, volume["name"], host_pod) for source in content.get("sources") or ()
+                _host_source(source, volume["name"], host_pod, scope)
+                for source in content.get("sources") or ()
             ]
             return {**volume, kind: {**content, "sources": sources}}
         if kind == "downwardAPI":
-            return {**volume, kind: _host_downward(content)}
+            return {**volume, kind: _host_downward(content, scope)}
     return volume
 
 
-def _host_source(source: Obj, volume: str, host_pod: str) -> Obj:
+def _host_source(source: Obj, volume: str, host_pod: str, scope: Scope) -> Obj:
     if token := source.get("serviceAccountToken"):
         # Not optional: the kubelet starts the pod when the Secret is there.
         item = {"key": tokens.file_key(volume, token["path"]), "path": token["path"]}
         return {"secret": {"name": tokens.secret_name(host_pod), "items": [item]}}
     if "downwardAPI" in source:
-        return {"downwardAPI": _host_downward(source["downwardAPI"])}
+        return {"downwardAPI": _host_downward(source["downwardAPI"], scope)}
     return source
 
 
-def _host_downward(content: Obj) -> Obj:
-    return {**content, "items": downward.host_items(content["items"])} if content.get("items") else content
+def _host_downward(content: Obj, scope: Scope) -> Obj:
+    items = content.get("items")
+    return {**content, "items": downward.host_items(items, scope)} if items else content
