@@ -14,6 +14,7 @@ from faketenant import CREATE, Tenant
 from hostcli import HostCli, put_tenant
 
 from vcp import certificates
+from vcp.provision import creating
 
 
 def record(api: FakeApi) -> dict[str, Any]:
@@ -81,6 +82,25 @@ async def test_a_kubeconfig_for_a_user(cli: HostCli, tenant: Tenant, tmp_path: P
     assert alice["users"][0]["user"] != admin["users"][0]["user"]
     assert (await cli("kubeconfig", "a", "--group", "dev")).code == 2
     assert (await cli("kubeconfig", "a", "--user", "system:admin")).code == 2
+
+
+@pytest.mark.parametrize("status", [403, 422, 500])
+async def test_a_tenant_that_refuses_what_belongs_in_it_does_not_stop_a_create(
+    api: FakeApi, cli: HostCli, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """As its own admission policies and webhooks may; what they refuse is said."""
+    monkeypatch.setattr(creating, "_PATIENCE", 0.5)
+    assert (await cli(*CREATE)).code == 0
+    forget = api.find("secrets", "kubeconfig", "vcp-a")
+    assert forget
+    api.remove("secrets", "kubeconfig", "vcp-a")
+    for _ in range(500):
+        tenant.api.fail_next("PATCH", status, "Forbidden", message="admission policy 'mine' denied the request")
+    result = await cli("create", "a", "--replicas", "2")
+    assert (result.code, result.out) == (0, "tenant a changed\n"), result.err
+    assert "the tenant's own API refuses ClusterRole vcp:syncer" in result.err
+    assert "denied the request" in result.err
+    assert api.find("secrets", "kubeconfig", "vcp-a")
 
 
 async def test_authorities_are_rotated_with_an_overlap(

@@ -41,11 +41,19 @@ async def inside(
         ) from error
 
 
-async def furnish(tenant: Client, objects: Sequence[Obj], progress: output.Progress) -> None:
-    """Applies `objects` in the tenant, as soon as it takes them."""
-    while refusal := await _refusal(tenant, objects):
-        progress.waiting(refusal)
+async def furnish(
+    tenant: Client, objects: Sequence[Obj], progress: output.Progress, *, patience: float | None = None
+) -> list[str]:
+    """Applies `objects` in the tenant, as soon as it takes them. With `patience`, in seconds, gives what it
+    refuses for longer: the tenant's own admission may refuse anything, and for good."""
+    loop = asyncio.get_running_loop()
+    deadline = None if patience is None else loop.time() + patience
+    while refusals := await _refusals(tenant, objects, final=deadline is None):
+        progress.waiting(refusals[0])
+        if deadline is not None and loop.time() > deadline:
+            return refusals
         await asyncio.sleep(_PAUSE)
+    return []
 
 
 async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> None:
@@ -66,14 +74,18 @@ async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> 
         await asyncio.sleep(_PAUSE)
 
 
-async def _refusal(tenant: Client, objects: Sequence[Obj]) -> str:
-    """Why the objects could not be applied yet; empty when they are. Other errors are raised."""
-    refusal = ""
-    try:
-        await applying.apply_all(tenant, objects)
-    except* _NOT_YET as some:
-        refusal = str(some.exceptions[0])
-    return refusal
+async def _refusals(tenant: Client, objects: Sequence[Obj], *, final: bool) -> list[str]:
+    """Why objects could not be applied yet, one text for each. Where it is `final`, what no API server that
+    has just begun would say is raised."""
+    outcomes = await asyncio.gather(*(applying.apply(tenant, obj) for obj in objects), return_exceptions=True)
+    refusals = []
+    for obj, outcome in zip(objects, outcomes, strict=True):
+        if not isinstance(outcome, BaseException):
+            continue
+        if not isinstance(outcome, kube.KubeError) or (final and not isinstance(outcome, _NOT_YET)):
+            raise outcome
+        refusals.append(f"{obj['kind']} {obj['metadata']['name']}: {outcome}")
+    return refusals
 
 
 async def _unready(tenant: Client) -> str:

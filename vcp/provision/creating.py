@@ -14,7 +14,7 @@ import msgspec
 from kube import apis, auth
 from kube import errors as kube
 from kube.client import Client
-from kube.objects import Obj, labels_of
+from kube.objects import Obj, annotations_of, labels_of
 from vcp import inventory, layout, lock, output, pki, render, routes
 from vcp.errors import HostError, RefusedError
 from vcp.provision import (
@@ -44,6 +44,7 @@ ISOLATION = {
 # CoreDNS asks an API that does not answer, or does not know it yet, ever less often. And what starts beside
 # the API server takes processor time from it.
 _AFTER_THE_API = {"syncer and DNS"}
+_PATIENCE = 15.0  # seconds that a tenant which was there before may refuse what belongs in it
 _SKEW = timedelta(minutes=5)  # by which this clock may differ from the tenant's
 Rekey = Callable[[Mapping[str, bytes]], Mapping[str, bytes]]
 # The parts without which there is no API.
@@ -231,10 +232,20 @@ async def _finish(
     for step in steps:
         if step.name in _AFTER_THE_API:
             outcomes += await _apply(creation, step.name, step.objects)
+    before = await lifetime.record(host, spec)
+    if known := before is not None and inventory.PUBLISHED in annotations_of(before):
+        # First of all: what stands in the tenant already may refuse whatever comes after.
+        await verify(host, objects)
+        outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
     async with bootstrap.inside(host, spec.namespace, access, seconds=left()) as tenant:
         with progress.step("tenant"):
-            await bootstrap.furnish(tenant, render.tenant_objects(spec), progress)
-            progress.result("furnished")
+            patience = min(_PATIENCE, left() / 3) if known else None
+            refused = await bootstrap.furnish(
+                tenant, render.tenant_objects(spec), progress, patience=patience
+            )
+            progress.result(f"{len(refused)} objects refused" if refused else "furnished")
+        for text in refused:
+            output.say(f"  the tenant's own API refuses {text}")
         # While the syncer and DNS start, and the tenant's own controllers.
         with progress.step("isolation"):
             await verify(host, objects)
