@@ -36,6 +36,7 @@ from syncer.engine import pacing
 from syncer.engine.executor import Executor, NameTakenError, NotLeaderError
 from syncer.engine.metrics import Metrics
 from syncer.engine.pacing import Paced, Pacer
+from syncer.engine.quotas import Quotas, exceeded
 from syncer.engine.recorder import Recorder
 from syncer.engine.workqueue import Lane, WorkQueue
 
@@ -82,6 +83,7 @@ class Controller:
         self._executor, self._recorder, self._metrics = executor, recorder, metrics
         self._base, self._wall = scope, wall
         self._pacer, self._mirrored = pacer, mirrored
+        self._quotas = Quotas(queue)
         self._running: dict[Item, asyncio.Event] = {}
 
     async def work(self) -> None:
@@ -118,6 +120,11 @@ class Controller:
                 self._retry(item, "conflict", fields, error)
             return
         except (errors.KubeError, NameTakenError) as error:
+            if quota := exceeded(error):
+                self._queue.count_failure(item)
+                self._metrics.retries.labels(item.resource, "Quota").inc()
+                self._quotas.refused(item, quota)
+                return
             self._retry(item, type(error).__name__.removesuffix("Error"), fields, error)
             return
         except NotLeaderError:
@@ -128,6 +135,7 @@ class Controller:
             return
         self._queue.forget(item)
         self._pacer.forget(item)
+        self._quotas.settled(item)
 
     def _retry(self, item: Item, reason: str, fields: Mapping[str, str], error: Exception) -> None:
         pause = self._queue.retry(item)

@@ -95,7 +95,9 @@ async def test_a_tenant_that_refuses_what_belongs_in_it_does_not_stop_a_create(
     assert forget
     api.remove("secrets", "kubeconfig", "vcp-a")
     for _ in range(500):
-        tenant.api.fail_next("PATCH", status, "Forbidden", message="admission policy 'mine' denied the request")
+        tenant.api.fail_next(
+            "PATCH", status, "Forbidden", message="admission policy 'mine' denied the request"
+        )
     result = await cli("create", "a", "--replicas", "2")
     assert (result.code, result.out) == (0, "tenant a changed\n"), result.err
     assert "the tenant's own API refuses ClusterRole vcp:syncer" in result.err
