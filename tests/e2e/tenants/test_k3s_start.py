@@ -81,7 +81,7 @@ def test_a_renewed_authority_takes_effect_and_what_it_signed_stays_valid(
     shorten(tenant, "server-ca")
     vcp.run("create", name)
     renewed = secret(tenant, "pki-ca", "server-ca.crt")
-    assert root_ca(tenant) == renewed
+    eventually("the controllers have published it", lambda: root_ca(tenant) == renewed)
     kill(tenant)
     eventually("the container is restarted and serves", lambda: restarts(tenant) == [1] and serving(tenant))
     assert root_ca(tenant) == renewed
