@@ -22,9 +22,7 @@ PENDING = "vcp.dev/pending"  # since when (epoch seconds) a host Service waits f
 RESOURCE = "vcp.dev/resource"  # the plural that a host object serves, if it is not of its own kind
 KEYS = "vcp.dev/keys"  # what was copied to a host pod (keys of labels and annotations, images), as JSON
 MOVING = "vcp.dev/moving"  # on a tenant Service whose address is being changed: its spec, as JSON
-OVERDRAWN = (
-    "vcp.dev/overdrawn"  # on the syncer's Lease: seconds that a write on the host waits for the budget
-)
+OVERDRAWN = "vcp.dev/overdrawn"  # on the syncer's Lease: seconds that a write on the host has to wait
 FIGHTS = "vcp.dev/fights"  # on the syncer's Lease: objects of which something undoes what is written
 SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
 
@@ -55,12 +53,8 @@ def is_owned(host: Obj, tenant: Obj) -> bool:
 def allowed(annotations: Labels, keys: Iterable[str]) -> dict[str, str]:
     """Those of the annotations that a policy lists as `keys`, in which `*` stands for any text; a reserved
     one never."""
-    return {
-        key: value
-        for listed in keys
-        for key, value in annotations.items()
-        if is_listed(key, (listed,)) and not is_reserved(key)
-    }
+    keys = tuple(keys)
+    return {key: value for key, value in annotations.items() if is_listed(key, keys) and not is_reserved(key)}
 
 
 def is_listed(key: str, keys: Iterable[str]) -> bool:

@@ -15,10 +15,7 @@ from syncer.core.scope import Scope
 # What Kubernetes and Helm put on pods to find them by, and nothing acts on. Nor does anything act on keys
 # without a domain, but for those below.
 _HARMLESS = frozenset(
-    (
-        *("app.kubernetes.io", "apps.kubernetes.io", "batch.kubernetes.io", "statefulset.kubernetes.io"),
-        *("helm.sh", "vcp.dev"),
-    )
+    {"vcp.dev", "helm.sh"} | {f"{what}.kubernetes.io" for what in ("app", "apps", "batch", "statefulset")}
 )
 _ACTED_ON = frozenset({"aadpodidbinding"})
 _MAX_NAME = 63  # of a label key's part after the slash

@@ -23,7 +23,6 @@ from syncer.core.actions import (
     Ensure,
     Patch,
     Report,
-    Side,
     Single,
     Tokens,
     Try,
@@ -222,16 +221,31 @@ class Controller:
         return Problem("metadata", reason, "sync.budget.mirroredMib")
 
     async def _act(self, item: Item, action: Single, started: float) -> None:
-        if not isinstance(action, Create | Patch | Tokens):
-            await self._other(item, action, started)
-            return
-        write = pacing.write(action, self._executor.stored(action))
-        self._pacer.check(item, write)
-        await self._write(action)
-        self._pacer.wrote(write)
-        self._lag(write.target.side, item, started)
+        match action:
+            case Create() | Patch() | Tokens():
+                await self._write(item, action)
+            case Delete():
+                await self._executor.delete(action)
+            case Ensure():
+                await self._ensure(Item(action.resource, action.key))
+                return
+            case Report():
+                await self._recorder.report(action)
+                return
+            case Absent():
+                await self._executor.absent(action)
+                return
+            case Wait():
+                self._queue.add_after(item, action.seconds, Lane.RESYNC)
+                return
+        side = "host" if isinstance(action, Tokens) else action.side
+        took = asyncio.get_running_loop().time() - started
+        self._metrics.lag.labels(side, item.resource).observe(took)
 
-    async def _write(self, action: Create | Patch | Tokens) -> None:
+    async def _write(self, item: Item, action: Create | Patch | Tokens) -> None:
+        """Raises Paced if it is too early for that."""
+        write = pacing.write(action, self._executor.stored(action) if isinstance(action, Patch) else 0)
+        self._pacer.check(item, write)
         match action:
             case Create():
                 await self._executor.create(action)
@@ -239,25 +253,7 @@ class Controller:
                 await self._executor.patch(action)
             case Tokens():
                 await self._executor.tokens(action)
-
-    def _lag(self, side: Side, item: Item, started: float) -> None:
-        took = asyncio.get_running_loop().time() - started
-        self._metrics.lag.labels(side, item.resource).observe(took)
-
-    async def _other(self, item: Item, action: Single, started: float) -> None:
-        match action:
-            case Delete():
-                await self._executor.delete(action)
-                self._lag(action.side, item, started)
-            case Ensure():
-                await self._ensure(Item(action.resource, action.key))
-            case Report():
-                await self._recorder.report(action)
-            case Absent():
-                await self._executor.absent(action)
-                self._lag(action.side, item, started)
-            case Wait():
-                self._queue.add_after(item, action.seconds, Lane.RESYNC)
+        self._pacer.wrote(write)
 
     async def _ensure(self, item: Item) -> None:
         """Works on another key now; if somebody does already, waits until that is done."""
@@ -280,10 +276,7 @@ class Controller:
         await self._recorder.report(Report(tenant, "Warning", reason, message))
         now = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if action := resource.refused(tenant, reason, message, now):
-            write = pacing.write(action)
-            self._pacer.check(item, write)
-            await self._executor.patch(action)
-            self._pacer.wrote(write)
+            await self._write(item, action)
 
     def _scope(self) -> Scope:
         now = self._wall()

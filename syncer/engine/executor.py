@@ -65,10 +65,10 @@ class Executor:
     parts_made: _Recent = field(default_factory=_Recent)
     """Objects of which a part (`pods/binding`) was made: the answer does not hold them, so no store knows."""
 
-    def stored(self, action: Create | Patch | Tokens) -> int:
+    def stored(self, action: Patch) -> int:
         """Bytes of the object that is patched, if its kind is weighed."""
-        store = self.stores[action.side].of(action.api) if isinstance(action, Patch) else None
-        return store.weight_of(action.key) if store and isinstance(action, Patch) else 0
+        store = self.stores[action.side].of(action.api)
+        return store.weight_of(action.key) if store else 0
 
     async def create(self, action: Create) -> None:
         """Raises NameTakenError, or the API's refusal as a KubeError."""

@@ -35,12 +35,11 @@ class Leadership:
         identity: str,
         *,
         labels: Mapping[str, str] | None = None,
-        notes: Callable[[], Mapping[str, str]] = dict,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client, self._namespace, self.identity = client, namespace, identity
         self._labels, self._wall = dict(labels or {}), wall
-        self.notes = notes
+        self.notes: Callable[[], Mapping[str, str]] = dict
         """Annotations that each renewal of ours brings up to date."""
         self._until = float("-inf")  # loop time until which we may write
         self._told = False  # what `changed` was last set for
@@ -108,8 +107,7 @@ class Leadership:
         }
         if current is None:
             current = leases.new(self._namespace, NAME, self._labels, spec)
-            return {**current, "metadata": {**current["metadata"], "annotations": dict(self.notes())}}
-        if leases.holder(current) != self.identity:
+        elif leases.holder(current) != self.identity:
             spec |= {"acquireTime": spec["renewTime"], "leaseTransitions": spec["leaseTransitions"] + 1}
         metadata = {**current["metadata"], "annotations": dict(self.notes())}
         return current | {"metadata": metadata, "spec": spec}

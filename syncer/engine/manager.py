@@ -94,11 +94,8 @@ class Manager:
 
     def notes(self) -> dict[str, str]:
         """What the Lease tells whoever looks at the tenant from the host: why writes wait."""
-        found = {
-            marks.OVERDRAWN: f"{self.pacer.overdrawn():.0f}" if self.pacer.overdrawn() >= 1 else "",
-            marks.FIGHTS: str(self.pacer.fights() or ""),
-        }
-        return {key: value for key, value in found.items() if value}
+        found = {marks.OVERDRAWN: int(self.pacer.overdrawn()), marks.FIGHTS: self.pacer.fights()}
+        return {key: str(count) for key, count in found.items() if count}
 
     def mirrored(self) -> int:
         """Bytes of what is on the host of the kinds that are weighed."""

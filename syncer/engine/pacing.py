@@ -69,14 +69,13 @@ class _Object:
 
 
 class Write(NamedTuple):
-    """What pacing knows of a write: how many bytes are sent, and a digest of them."""
+    """What pacing knows of a write."""
 
     target: Target
     size: int
     digest: bytes
-    may_be_undone: bool
-    """Whether the same again means that something undoes it. What is created on the host may be needed
-    again and again."""
+    """Of what is written, where the same again means that something undoes it; else empty. What is created on
+    the host may be needed again and again."""
 
 
 def write(action: Create | Patch | Tokens, stored: int = 0) -> Write:
@@ -88,13 +87,13 @@ def write(action: Create | Patch | Tokens, stored: int = 0) -> Write:
         case Create():
             side, api, key, body = action.side, action.api, key_of(action.obj), action.obj
         case Tokens():
-            side, api, key, body = "host", apis.SECRETS, key_of(action.secret), action.secret
+            size = len(msgspec.json.encode(action.secret)) + _TOKEN * len(action.requests)
+            return Write(Target("host", apis.SECRETS.plural, key_of(action.secret)), size, b"")
     encoded = msgspec.json.encode(body)
-    size = len(encoded) + stored + (_TOKEN * len(action.requests) if isinstance(action, Tokens) else 0)
-    subresource = "" if isinstance(action, Tokens) else action.subresource
-    target = Target(side, f"{api.plural}/{subresource}".rstrip("/"), key)
-    undone = isinstance(action, Patch) or (isinstance(action, Create) and side == "tenant")
-    return Write(target, size, hashlib.blake2b(encoded, digest_size=16).digest(), undone)
+    target = Target(side, f"{api.plural}/{action.subresource}".rstrip("/"), key)
+    may_be_undone = side == "tenant" or isinstance(action, Patch)
+    digest = hashlib.blake2b(encoded, digest_size=16).digest() if may_be_undone else b""
+    return Write(target, len(encoded) + stored, digest)
 
 
 class Pacer:
@@ -125,7 +124,7 @@ class Pacer:
                 self._objects.popitem(last=False)
         self._objects.move_to_end(write.target)
         found.bucket.take(1 + (write.size / _UNIT if write.target.side == "host" else 0))
-        if not write.may_be_undone:
+        if not write.digest:
             return
         times, last = found.written.pop(write.digest, (0, now))
         found.written[write.digest] = (1 if now - last > 2 * _pause(times) + _CALM else times + 1, now)

@@ -8,6 +8,7 @@ more ask.
 import re
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kube import errors
@@ -27,42 +28,54 @@ def exceeded(error: Exception) -> str:
     return found[1] if found else ""
 
 
+@dataclass
+class _Line(Generic[T]):
+    """Those who wait for one quota; `probe` is the one that asks for all, `refused` how often in a row."""
+
+    waiting: OrderedDict[T, None] = field(default_factory=OrderedDict)
+    probe: T | None = None
+    refused: int = 0
+
+
 class Quotas(Generic[T]):
     """Decides when items that a quota refused come back into the queue."""
 
     def __init__(self, queue: WorkQueue[T]) -> None:
         self._queue = queue
-        self._waiting: dict[str, OrderedDict[T, None]] = {}
-        self._refused: dict[str, int] = {}  # probes in a row
-        self._probe: dict[str, T] = {}
+        self._lines: dict[str, _Line[T]] = {}
 
     def refused(self, item: T, quota: str) -> None:
         """The quota has refused the item: it comes again when it is its turn."""
-        waiting = self._waiting.setdefault(quota, OrderedDict())
-        waiting[item] = None
-        if self._probe.get(quota) == item:
-            waiting.move_to_end(item)
-            del self._probe[quota]
-        if quota not in self._probe:
-            self._refused[quota] = self._refused.get(quota, 0) + 1
-            self._ask(quota)
+        for other in self._lines.keys() - {quota}:  # one that let it pass this time
+            self._leave(item, other)
+        line = self._lines.setdefault(quota, _Line())
+        line.waiting[item] = None
+        if line.probe == item:
+            line.waiting.move_to_end(item)
+            line.probe = None
+        if line.probe is None:
+            line.refused += 1
+            self._ask(line)
 
     def settled(self, item: T) -> None:
         """The item needs nothing more: if it waited for a quota, there is room for others, maybe."""
-        for quota, waiting in list(self._waiting.items()):
-            if item not in waiting:
-                continue
-            del waiting[item]
-            self._refused.pop(quota, None)
-            if self._probe.get(quota) == item:
-                del self._probe[quota]
-            for other in list(waiting)[:_AFTER_SUCCESS]:
-                self._queue.add(other, Lane.RETRY)
-            if not waiting:
-                del self._waiting[quota]
-            elif quota not in self._probe:
-                self._ask(quota)
+        for quota in list(self._lines):
+            self._leave(item, quota)
 
-    def _ask(self, quota: str) -> None:
-        first = self._probe[quota] = next(iter(self._waiting[quota]))
-        self._queue.add_after(first, _PROBES.pause(self._refused.get(quota, 1)), Lane.RETRY)
+    def _leave(self, item: T, quota: str) -> None:
+        line = self._lines[quota]
+        if item not in line.waiting:
+            return
+        del line.waiting[item]
+        line.refused = 0
+        if not line.waiting:
+            del self._lines[quota]
+            return
+        for other in list(line.waiting)[:_AFTER_SUCCESS]:
+            self._queue.add(other, Lane.RETRY)
+        if line.probe == item:
+            self._ask(line)
+
+    def _ask(self, line: _Line[T]) -> None:
+        line.probe = next(iter(line.waiting))
+        self._queue.add_after(line.probe, _PROBES.pause(max(1, line.refused)), Lane.RETRY)

@@ -83,3 +83,20 @@ def test_only_a_quota_counts_as_one() -> None:
     assert exceeded(errors.ForbiddenError(403, {"message": FULL})) == "vcp-quota"
     assert exceeded(errors.ForbiddenError(403, {"message": "violates PodSecurity"})) == ""
     assert exceeded(errors.ServerError(500, {"message": FULL})) == ""
+
+
+async def test_what_another_quota_refuses_asks_no_longer_for_the_first() -> None:
+    queue: WorkQueue[int] = WorkQueue()
+    quotas = Quotas(queue)
+    for number in range(2):
+        quotas.refused(number, "pods")
+    item, _ = await queue.get()
+    quotas.refused(item, "cpu")
+    queue.done(item)
+    seen = set()
+    for _ in range(3):
+        item, _ = await queue.get()
+        seen.add(item)
+        quotas.refused(item, "cpu" if item == 0 else "pods")
+        queue.done(item)
+    assert seen == {0, 1}

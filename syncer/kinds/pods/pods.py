@@ -62,15 +62,8 @@ class Pods(Mirror):
             f"sync.pods.{field}"
             for field in (
                 *("volumes", "priority_classes", "schedulers", "node_names"),
-                *(
-                    "node_selector",
-                    "tolerations",
-                    "allowed_tolerations",
-                    "max_grace_period",
-                    "share_process_namespace",
-                    "labels",
-                ),
-                *("annotations", "annotations_to_tenant"),
+                *("node_selector", "tolerations", "allowed_tolerations", "max_grace_period"),
+                *("labels", "annotations", "annotations_to_tenant", "share_process_namespace"),
                 *("limits.containers", "limits.volumes", "limits.environment"),
             )
         ),
