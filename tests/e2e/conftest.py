@@ -4,11 +4,13 @@ failure.
 The suite expects the lab to be up (`hack/lab up`, which `make test` runs first). VCP_LAB chooses which.
 """
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +131,24 @@ def eventually(what: str, probe: Callable[[], Any], seconds: float = DEADLINE) -
         time.sleep(max(0.1, now - asked))  # asking takes no more than half of a core that others need, too
         asked = time.monotonic()
     return answer
+
+
+@contextlib.contextmanager
+def meanwhile(call: Callable[[], object], pause: float = 0.0) -> Iterator[None]:
+    """Calls again and again, with a pause of so many seconds before each, until the block ends."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(pause):
+            call()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from vcp.certificates import key_pem
 
-from ..conftest import LabUser, eventually
+from ..conftest import LabUser, eventually, meanwhile
 from ..objects import pod
 from ..tenants.conftest import DISTROS, Tenant, Vcp, new_name
 
@@ -80,30 +79,17 @@ def watching(tenant: Tenant, kubeconfig: Path) -> Iterator[list[str]]:
     """Asks the API again and again by one kubeconfig; gives the refusals. An API that is away is none."""
     refusals: list[str] = []
     answers: list[bool] = []
-    ended = threading.Event()
 
     def ask() -> None:
-        while not ended.wait(0.2):
-            answer = tenant.vcp.lab.run(
-                "kubectl",
-                f"--kubeconfig={kubeconfig}",
-                "--request-timeout=5s",
-                "get",
-                "namespaces",
-                check=False,
-            )
-            answers.append(answer.returncode == 0)
-            refusals.extend(
-                line for line in answer.stderr.splitlines() if any(word in line for word in REFUSED)
-            )
+        answer = tenant.vcp.lab.run(
+            *("kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=5s", "get", "namespaces"),
+            check=False,
+        )
+        answers.append(answer.returncode == 0)
+        refusals.extend(line for line in answer.stderr.splitlines() if any(word in line for word in REFUSED))
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with meanwhile(ask, pause=0.2):
         yield refusals
-    finally:
-        ended.set()
-        thread.join()
     assert answers.count(True) > 10, answers
 
 

@@ -45,7 +45,7 @@ def test_forty_updates_of_a_fat_object_cost_the_host_a_few(place: Place) -> None
         "metadata": {"name": "fat", "annotations": {"vcp.dev/sync": "true"}},
         "data": {"x": "y" * 600_000, "n": "-1"},
     }
-    place.kubectl("create", "-f", "-", stdin=json.dumps(fat | {"metadata": fat["metadata"]}))
+    place.kubectl("create", "-f", "-", stdin=json.dumps(fat))
     there = eventually("it is on the host", lambda: mirrored(place, "fat"))
     first = int(there["metadata"]["resourceVersion"])
     seen = {first}

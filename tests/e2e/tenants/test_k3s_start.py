@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from ..conftest import eventually
+from ..conftest import eventually, meanwhile
 from .conftest import Tenant, Vcp
 
 K3S = pytest.param("k3s", marks=pytest.mark.k3s)
@@ -129,19 +128,8 @@ def asking(tenant: Tenant, folder: Path) -> Iterator[list[str]]:
         *("--cert", str(folder / "client-certificate-data"), "--key", str(folder / "client-key-data"), url),
     ]
     answers: list[str] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            answers.append(tenant.vcp.lab.run(*command, check=False).stdout)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with meanwhile(lambda: answers.append(tenant.vcp.lab.run(*command, check=False).stdout)):
         yield answers
-    finally:
-        done.set()
-        thread.join()
 
 
 def address(tenant: Tenant) -> str:
