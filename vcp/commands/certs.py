@@ -51,7 +51,7 @@ async def rotate(
 
     First the new authorities are believed everywhere beside the old ones, then they sign: all certificates
     of the control plane are issued anew. The old ones are believed until --finish, which ends the access of
-    every kubeconfig that was issued before. The same command continues after an interruption.
+    every kubeconfig that was issued before. After an interruption the same command continues.
 
     Kubeconfigs that were handed out know the old server-ca only. Where they must not fail, run --announce,
     hand out new ones (`vcp kubeconfig`), and run the command again.
@@ -63,19 +63,24 @@ async def rotate(
     session.options.if_interrupted = f"`vcp certs rotate {name}` continues."
     chosen = _chosen(names, creation.spec)
     request = render.pki_request(creation.spec, creation.survey.facts)
+    await creating.check(creation, creating.preview(creation.spec, creation.survey))
+
+    async def step(rekey: creating.Rekey) -> None:
+        """One create, in which the key material changes."""
+        await creating.carry_out(replace(creation, rekey=rekey), wait=True)
+
     if finish:
-        await _step(replace(creation, rekey=lambda files: rotation.finished(files, chosen)))
+        await step(lambda files: rotation.finished(files, chosen))
         output.data(f"tenant {name} believes no earlier authority")
     else:
         now = datetime.now(UTC)
-        await _step(replace(creation, rekey=lambda files: rotation.announced(files, chosen, request, now)))
+        await step(lambda files: rotation.announced(files, chosen, request, now))
         if not announce:
             if "server-ca" in chosen:
                 with creation.progress.step("overlap"):
                     await asyncio.sleep(pause)
                     creation.progress.result(f"{pause:.0f} s")
-            creation = await _planned(session, name, limit)
-            await _step(replace(creation, rekey=lambda files: rotation.switched(files, chosen)))
+            await step(lambda files: rotation.switched(files, chosen))
         output.data(f"tenant {name}: {', '.join(chosen)} {'announced' if announce else 'rotated'}")
     await write_context(session, creation.spec)
     if not finish:
@@ -105,9 +110,3 @@ async def _planned(session: Session, name: str, limit: str) -> creating.Creation
     progress = output.Timed(output.progress())
     _, creation = await plan(session, said, (), progress, seconds, complete=False)
     return creation
-
-
-async def _step(creation: creating.Creation) -> None:
-    """One create, in which the key material changes."""
-    await creating.check(creation, creating.preview(creation.spec, creation.survey))
-    await creating.carry_out(creation, wait=True)

@@ -62,6 +62,7 @@ _ADMISSION = {
 }
 SYNCER_KEYS = ("kubelet-client.crt", "kubelet-client.key")
 """By these the API server shows the syncer who calls; their authority signs nothing else."""
+_CERTIFICATE, _KEY = (f"{PKI}/{name}" for name in SYNCER_KEYS)
 SIGNERS = ("kube-apiserver-client", "kubelet-client", "kubelet-serving", "legacy-unknown")
 """What a controller manager may sign for, as its flags name it."""
 _WRITING_HOOKS = ("rbac/bootstrap-roles", "scheduling/bootstrap-system-priority-classes")
@@ -94,10 +95,7 @@ def files(spec: Spec) -> dict[str, Obj]:
             "users": [
                 {
                     "name": f"syncer.{spec.namespace}.svc:{layout.WEBHOOK_PORT}",
-                    "user": {
-                        "client-certificate": f"{PKI}/kubelet-client.crt",
-                        "client-key": f"{PKI}/kubelet-client.key",
-                    },
+                    "user": {"client-certificate": _CERTIFICATE, "client-key": _KEY},
                 }
             ],
         },
@@ -118,8 +116,8 @@ def api_flags(spec: Spec) -> dict[str, str]:
         "authorization-policy-file": f"{CONFIG}/probes.json",
         "client-ca-file": f"{PKI}/client-cas.crt",
         "encryption-provider-config": f"{ENCRYPTION}/encryption.yaml",
-        "kubelet-client-certificate": f"{PKI}/kubelet-client.crt",
-        "kubelet-client-key": f"{PKI}/kubelet-client.key",
+        "kubelet-client-certificate": _CERTIFICATE,
+        "kubelet-client-key": _KEY,
         "endpoint-reconciler-type": "none",  # the syncer points `default/kubernetes` at the host Service
         # A tenant Node's InternalDNS is the syncer's kubelet endpoint. Its Hostname, which the API server
         # tries first by default, is a host node's name and must never be dialled.
@@ -135,26 +133,20 @@ def api_flags(spec: Spec) -> dict[str, str]:
 def controller_flags(spec: Spec) -> dict[str, str]:
     """kube-controller-manager flags that hold for every distro."""
     disabled = [*DISABLED_CONTROLLERS, *(() if spec.certificates.signing else (_SIGNING,))]
-    signing = {
-        f"cluster-signing-{signer}-{part}-file": f"{PKI}/csr-ca.{ending}"
-        for signer in SIGNERS
-        for part, ending in (("cert", "crt"), ("key", "key"))
-        if spec.certificates.signing
+    shared = {
+        "controllers": ",".join(["*", *(f"-{name}" for name in sorted(disabled))]),
+        # The defaults (20, 30) make a new namespace's first service account wait for seconds.
+        "kube-api-burst": "200",
+        "kube-api-qps": "100",
+        # Always on: it also makes a controller manager wait for its API server instead of exiting after 10 s.
+        # It retries twice as often as by default, for the first namespaces wait for it.
+        "leader-elect": "true",
+        "leader-elect-retry-period": "1s",
     }
-    return (
-        signing
-        | {
-            "controllers": ",".join(["*", *(f"-{name}" for name in sorted(disabled))]),
-            # The defaults (20, 30) make a new namespace's first service account wait for seconds.
-            "kube-api-burst": "200",
-            "kube-api-qps": "100",
-            # Always on: it also makes a controller manager wait for its API server instead of exiting after
-            # 10 s. It retries twice as often as by default, for the first namespaces wait for it.
-            "leader-elect": "true",
-            "leader-elect-retry-period": "1s",
-        }
-        | spec.extra_args.controller_manager
-    )
+    for signer in SIGNERS if spec.certificates.signing else ():
+        shared[f"cluster-signing-{signer}-cert-file"] = f"{PKI}/csr-ca.crt"
+        shared[f"cluster-signing-{signer}-key-file"] = f"{PKI}/csr-ca.key"
+    return shared | spec.extra_args.controller_manager
 
 
 def api_probes() -> Obj:

@@ -89,9 +89,7 @@ async def check(creation: Creation, objects: Sequence[Obj]) -> None:
             current = await host.get(apis.NAMESPACES, "", name)
         except kube.NotFoundError:
             continue
-        except (
-            kube.ForbiddenError
-        ):  # a named one is taken to exist, and not to be read is a lack that is told
+        except kube.ForbiddenError:  # a named one is taken to exist; the permissions tell what is lacking
             existing |= creation.named & {name}
             continue
         existing.add(name)
@@ -232,11 +230,17 @@ async def _finish(
     for step in steps:
         if step.name in _AFTER_THE_API:
             outcomes += await _apply(creation, step.name, step.objects)
-    before = await lifetime.record(host, spec)
-    if known := before is not None and inventory.PUBLISHED in annotations_of(before):
-        # First of all: what stands in the tenant already may refuse whatever comes after.
-        await verify(host, objects)
+
+    async def publish() -> None:
+        with progress.step("isolation"):
+            await verify(host, objects)
+            progress.result("verified")
         outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
+
+    before = await lifetime.record(host, spec)
+    known = before is not None and inventory.PUBLISHED in annotations_of(before)
+    if known:  # what stands in the tenant already may refuse whatever comes after
+        await publish()
     async with bootstrap.inside(host, spec.namespace, access, seconds=left()) as tenant:
         with progress.step("tenant"):
             patience = min(_PATIENCE, left() / 3) if known else None
@@ -246,11 +250,8 @@ async def _finish(
             progress.result(f"{len(refused)} objects refused" if refused else "furnished")
         for text in refused:
             output.say(f"  the tenant's own API refuses {text}")
-        # While the syncer and DNS start, and the tenant's own controllers.
-        with progress.step("isolation"):
-            await verify(host, objects)
-            progress.result("verified")
-        outcomes.append(await applying.apply(host, await _publication(host, spec, material)))
+        if not known:  # while the syncer and DNS start, and the tenant's own controllers
+            await publish()
         with progress.step("controllers"):
             await bootstrap.staffed(tenant, left(), progress)
             progress.result("at work")

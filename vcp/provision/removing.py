@@ -85,44 +85,40 @@ async def _hurry(host: Client, namespace: str, tenant: str, *, keep_data: bool) 
     """Ends the control plane now: the namespace controller begins only after five seconds, and would then
     give each pod its whole grace period. Only an etcd whose data stays gets that; an API server without its
     etcd would use it up."""
-    labels = f"{layout.TENANT}={tenant}"
-    with contextlib.suppress(
-        kube.ForbiddenError
-    ):  # it only takes longer for who may delete no more than namespaces
-        await _end_pods(host, namespace, labels, keep_data=keep_data)
-
-
-async def _end_pods(host: Client, namespace: str, labels: str, *, keep_data: bool) -> None:
+    labels = f"{layout.TENANT}={tenant},{layout.COMPONENT}"
     kept = f",{layout.COMPONENT}!=etcd" if keep_data else ""
-    for pod in await host.list(apis.PODS, namespace, labels=f"{labels},{layout.COMPONENT}{kept}"):
-        with contextlib.suppress(kube.NotFoundError):
-            await host.delete(apis.PODS, namespace, pod["metadata"]["name"], grace=1)
-    if not keep_data:
-        await _remove_kind(host, apis.PERSISTENT_VOLUME_CLAIMS, namespace, labels)
+    with contextlib.suppress(kube.ForbiddenError):  # for who may delete namespaces alone, it takes longer
+        await _end_pods(host, namespace, f"{labels}{kept}", longest=1)
+        if not keep_data:
+            await _remove_kind(host, apis.PERSISTENT_VOLUME_CLAIMS, namespace, labels)
 
 
 async def _end_workloads(host: Client, namespace: str, tenant: str) -> None:
     """Gives each of the tenant's pods a time to end that is bounded, though its own may be years."""
+    with contextlib.suppress(kube.ForbiddenError):
+        await _end_pods(host, namespace, f"{layout.TENANT}={tenant},!{layout.COMPONENT}", _LONGEST_GRACE)
+
+
+async def _end_pods(host: Client, namespace: str, labels: str, longest: int) -> None:
+    """Deletes pods that get at most so many seconds. Raises ForbiddenError."""
 
     async def end(pod: Obj) -> None:
         meta = pod["metadata"]
         asked = meta.get("deletionGracePeriodSeconds", pod["spec"].get("terminationGracePeriodSeconds"))
-        grace = _LONGEST_GRACE if asked is None else min(asked, _LONGEST_GRACE)
+        grace = longest if asked is None else min(asked, longest)
         if "deletionTimestamp" in meta and grace == asked:
             return
         with contextlib.suppress(kube.NotFoundError, kube.ConflictError):
             await host.delete(apis.PODS, namespace, meta["name"], uid=meta["uid"], grace=grace)
 
-    labels = f"{layout.TENANT}={tenant},!{layout.COMPONENT}"
-    with contextlib.suppress(kube.ForbiddenError):  # the namespace's own end takes them, at their own pace
-        pods = await host.list(apis.PODS, namespace, labels=labels)
-        for start in range(0, len(pods), _AT_ONCE):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for pod in pods[start : start + _AT_ONCE]:
-                        group.create_task(end(pod), name=pod["metadata"]["name"])
-            except* kube.ForbiddenError as some:
-                raise some.exceptions[0] from None
+    pods = await host.list(apis.PODS, namespace, labels=labels)
+    for start in range(0, len(pods), _AT_ONCE):
+        try:
+            async with asyncio.TaskGroup() as group:
+                for pod in pods[start : start + _AT_ONCE]:
+                    group.create_task(end(pod), name=pod["metadata"]["name"])
+        except* kube.ForbiddenError as some:
+            raise some.exceptions[0] from None
 
 
 async def unbind(host: Client, all_going: Iterable[Going]) -> None:
