@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from kube.objects import Key, Obj, key_of
-from syncer.core import names, podselectors
+from syncer.core import podselectors
 from syncer.core.paths import Paths
 from syncer.core.policy import Sync
 from syncer.core.refusal import Problem, Refused
@@ -92,7 +92,7 @@ class Declaration(
         def change(place: tuple[str, str], value: Any) -> Any:
             if not place[1]:
                 return podselectors.of_namespace(value, namespace, scope)
-            return names.host_name(scope.name, namespace, value) if isinstance(value, str) else value
+            return scope.host_key(Key(namespace, value)).name if isinstance(value, str) else value
 
         return self._places.mapped(obj, change)
 

@@ -166,7 +166,12 @@ class Mirror(Kind):
         return (key,) if key and annotations_of(obj).get(marks.RESOURCE, self.name) == self.name else ()
 
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
-        return scope.tenant.get(self.api, key), scope.host.get(self.api, scope.host_key(key))
+        """A host object that stands for another tenant object is left alone: it stays in our way, so creating
+        ours is refused."""
+        host = scope.host.get(self.api, scope.host_key(key))
+        if host is not None and marks.is_of_another(host, key):
+            host = None
+        return scope.tenant.get(self.api, key), host
 
     def tenant_of(self, host_name: str, scope: Scope) -> Obj | None:
         """The tenant object that the host object of this name stands for."""

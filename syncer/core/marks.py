@@ -46,6 +46,11 @@ def key_of(host: Obj) -> Key | None:
     return None if namespace is None or name is None else Key(namespace, name)
 
 
+def is_of_another(host: Obj, key: Key) -> bool:
+    """Whether a host object says that it stands for another tenant object."""
+    return key_of(host) not in {None, key}
+
+
 def is_owned(host: Obj, tenant: Obj) -> bool:
     return annotations_of(host).get(UID) == uid_of(tenant)
 

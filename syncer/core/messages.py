@@ -12,7 +12,9 @@ from kube.objects import Key, Obj, annotations_of, uid_of
 from syncer.core import marks
 from syncer.core.scope import Scope
 
-_HASHED = re.compile(r"(?<![a-z0-9-])[a-z][a-z0-9-]*-[a-z2-7]{10}(?![a-z0-9])")  # by names.host_name
+_HASHED = re.compile(
+    r"(?<![a-z0-9-])[a-z][a-z0-9-]*-(?:[a-z2-7]{16}|[a-z2-7]{10})(?![a-z0-9])"
+)  # by names.host_names
 
 Names = Callable[[], Mapping[str, str]]
 """The tenant's name for each host name that a text about an object may hold; asked only if need be."""

@@ -19,7 +19,7 @@ _HARMLESS = frozenset(
 )
 _ACTED_ON = frozenset({"aadpodidbinding"})
 _MAX_NAME = 63  # of a label key's part after the slash
-_HASH = 10
+_HASH = 16
 
 
 def of_namespace(selector: Any, namespace: str, scope: Scope) -> Any:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kube.apis import ApiResource
 from kube.objects import Key, Obj
-from syncer.core import names
+from syncer.core import marks, names
 from syncer.core.policy import Network, PodSecurity, Sync
 
 
@@ -68,7 +68,13 @@ class Scope:
     now: float = 0.0
 
     def host_key(self, key: Key) -> Key:
-        return Key(self.namespace, names.host_name(self.name, key.namespace, key.name))
+        """Where the host objects of a tenant key are. All of them keep the name that one of them was given
+        before hashes had 80 bits: what runs cannot be renamed, nor can what it mounts."""
+        name, earlier = names.host_names(self.name, key.namespace, key.name)
+        kept = Key(self.namespace, earlier)
+        if any(marks.key_of(obj) == key for obj in self.host.named(kept)):
+            return kept
+        return Key(self.namespace, name)
 
     def reading(self, tenant: Reader, host: Reader) -> "Scope":
         return replace(self, tenant=tenant, host=host)

@@ -15,7 +15,7 @@ from typing import Any
 from kube import apis, errors, requests
 from kube.apis import ApiResource
 from kube.client import Client
-from kube.objects import Key, Obj, annotations_of, key_of, uid_of
+from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from kube.requests import Request
 from syncer.core import actions, marks
 from syncer.core.actions import Absent, Create, Delete, Patch, Side, Tokens
@@ -189,11 +189,10 @@ class Executor:
         except errors.NotFoundError:  # gone in between
             raise error from None
         if action.side == "host":
-            ours = action.obj["metadata"]
-            if marks.key_of(there) is None or any(
-                there["metadata"].get("labels", {}).get(label) != ours["labels"][label]
-                for label in (marks.TENANT, marks.NAMESPACE)
-            ):
+            ours = action.obj
+            if marks.key_of(there) != marks.key_of(ours) or labels_of(there).get(marks.TENANT) != labels_of(
+                ours
+            ).get(marks.TENANT):
                 raise NameTakenError(action.api, key) from error
         self._store(action.side, action.api, there)
         if annotations_of(there).get(marks.UID) != annotations_of(action.obj).get(marks.UID):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.core.names import MAX_LENGTH, host_name
+from syncer.core.names import MAX_LENGTH, host_name, host_names
 
 LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 subdomains = st.from_regex(re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?"), fullmatch=True)
@@ -33,7 +33,14 @@ def test_a_separator_inside_a_name_does_not_make_two_keys_equal() -> None:
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [("web-0", "web-0"), ("my.app", "my-app"), ("0-web", "x0-web"), ("a" * 51 + "." + "b" * 9, "a" * 51)],
+    [("web-0", "web-0"), ("my.app", "my-app"), ("0-web", "x0-web"), ("a" * 45 + "." + "b" * 9, "a" * 45)],
 )
 def test_the_stem_stays_readable(name: str, stem: str) -> None:
     assert host_name("tenant-a", "default", name).rpartition("-")[0] == stem
+
+
+@given(tenant=subdomains, namespace=subdomains, name=subdomains)
+def test_the_earlier_name_is_a_shorter_hash_of_the_same(tenant: str, namespace: str, name: str) -> None:
+    later, earlier = (text.rpartition("-") for text in host_names(tenant, namespace, name))
+    assert LABEL.fullmatch("-".join((earlier[0], earlier[2])))
+    assert (len(later[2]), later[2][:10]) == (16, earlier[2])

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from kube import apis
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
-from syncer.core import marks
+from syncer.core import marks, names
 from syncer.core.actions import Action, Create, Delete, Patch
 from syncer.core.kind import Mirror, Trigger
+from syncer.core.refusal import Refused
 from syncer.core.rights import SYNCED, Rule
 from syncer.core.scope import Scope
 from syncer.kinds.pods import changes, lifecycle, references, spec, status, streams
@@ -19,7 +20,8 @@ def _namespace(pod: Obj, _scope: Scope) -> Iterable[str]:
 
 
 def _host_name(pod: Obj, scope: Scope) -> Iterable[str]:
-    return (scope.host_key(key_of(pod)).name,)
+    """Both names that its host pod may have: which of them it has changes without the tenant pod."""
+    return names.host_names(scope.name, *key_of(pod))
 
 
 def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
@@ -111,6 +113,8 @@ class Pods(Mirror):
         if tenant["spec"].get("schedulingGates"):
             return []
         body = self.to_host(tenant, scope)
+        if found := tuple(references.foreign(tenant, scope)):
+            raise Refused(*found)
         tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
         return [*tokens, *self.needed(tenant), Create("host", self.api, body)]
 
@@ -147,7 +151,8 @@ class Pods(Mirror):
 
     def tenant_of(self, host_name: str, scope: Scope) -> Obj | None:
         """Also while no host pod is there: Events outlive it."""
-        found = scope.tenant.indexed(self.api, "host_name", host_name)
+        named = scope.tenant.indexed(self.api, "host_name", host_name)
+        found = [pod for pod in named if scope.host_key(key_of(pod)).name == host_name]
         return found[0] if len(found) == 1 else None
 
     def refers(self, tenant: Obj) -> Iterable[tuple[str, Key]]:

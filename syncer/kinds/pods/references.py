@@ -1,11 +1,13 @@
 """Which tenant objects a pod refers to by name, and their names on the host; which fields are refused."""
 
+from collections.abc import Iterator
 from itertools import product
 
 from kube.objects import Key, Obj, key_of
-from syncer.core import names
+from syncer.core import marks
 from syncer.core.declaration import Declaration, Refusal
 from syncer.core.messages import Wording
+from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
 from syncer.kinds.pods.tokens import secret_name
 
@@ -67,6 +69,14 @@ def references(pod: Obj) -> frozenset[tuple[str, Key]]:
     return DECLARED.referred(pod) | claims
 
 
+def foreign(pod: Obj, scope: Scope) -> Iterator[Problem]:
+    """What a tenant pod refers to while the host's object of that name stands for something else: the pod
+    would read what another namespace holds."""
+    for plural, key in sorted(references(pod)):
+        if any(marks.is_of_another(obj, key) for obj in scope.host.named(scope.host_key(key))):
+            yield Problem("spec", f"refers to {key.name} ({plural}), whose name on the host is taken")
+
+
 def translated(part: Obj, tenant: Obj, scope: Scope) -> Obj:
     """A part of a pod's spec with the names of what it refers to as on the host."""
     spec: Obj = DECLARED.translated({"spec": part}, tenant["metadata"]["namespace"], scope)["spec"]
@@ -88,7 +98,7 @@ def wording_of(pod: Obj, scope: Scope, host_uid: str = "") -> Wording:
 
 def host_name(name: str, tenant: Obj, scope: Scope) -> str:
     """The host name of an object in the namespace of a tenant pod."""
-    return names.host_name(scope.name, tenant["metadata"]["namespace"], name)
+    return scope.host_key(Key(tenant["metadata"]["namespace"], name)).name
 
 
 def claim_name(pod: str, volume: str) -> str:

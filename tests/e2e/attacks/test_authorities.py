@@ -89,8 +89,10 @@ def watching(tenant: Tenant, kubeconfig: Path) -> Iterator[list[str]]:
         refusals.extend(line for line in answer.stderr.splitlines() if any(word in line for word in REFUSED))
 
     with meanwhile(ask, pause=0.2):
+        eventually("a first answer", lambda: any(answers))
         yield refusals
-    assert answers.count(True) > 10, answers
+        seen = len(answers)  # one of the last may have met an API server that was being replaced
+        eventually("an answer at the end", lambda: any(answers[seen:]))
 
 
 def test_what_the_tenant_has_signed_reaches_the_api_alone_and_rotation_ends_it(
