@@ -7,10 +7,11 @@ from typing import Any
 from kube.apis import ApiResource, resource_of
 from kube.objects import Key, Obj, key_of
 from syncer.core.scope import Scope
+from syncer.kinds.pods import affinity
 
 
 class Objects:
-    """A cluster that holds these objects, with the indexes `all` and `namespace`."""
+    """A cluster that holds these objects, with the indexes `all`, `namespace` and `namespace_label`."""
 
     def __init__(self, objects: Iterable[Obj] = ()) -> None:
         self._objects = {(resource_of(obj), key_of(obj)): obj for obj in objects}
@@ -22,8 +23,12 @@ class Objects:
         return [
             obj
             for (kind, key), obj in self._objects.items()
-            if kind == api and (index == "all" or key.namespace == value)
+            if kind == api and (index == "all" or value in self._filed(index, key, obj))
         ]
+
+    @staticmethod
+    def _filed(index: str, key: Key, obj: Obj) -> Iterable[Hashable]:
+        return affinity.namespace_labels(obj) if index == "namespace_label" else (key.namespace,)
 
     def named(self, key: Key) -> Iterable[Obj]:
         return [obj for (_, known), obj in self._objects.items() if known == key]

@@ -17,6 +17,7 @@ from syncer.core.scope import Scope
 _HARMLESS = frozenset(
     {"vcp.dev", "helm.sh"} | {f"{what}.kubernetes.io" for what in ("app", "apps", "batch", "statefulset")}
 )
+NAME_OF_NAMESPACE = "kubernetes.io/metadata.name"  # API servers see to it that it is the name
 _ACTED_ON = frozenset({"aadpodidbinding"})
 _MAX_NAME = 63  # of a label key's part after the slash
 _HASH = 16
@@ -113,6 +114,8 @@ def _renamed(expression: Obj, scope: Scope) -> Obj:
 @lru_cache(maxsize=1024)  # those of a namespace's labels, in each plan of its pods
 def namespace_label_key(key: str) -> str:
     """The host pod's label for a label of its tenant namespace."""
+    if key == NAME_OF_NAMESPACE:
+        return marks.NAMESPACE
     return marks.NAMESPACE_PREFIX + _flat(key)
 
 

@@ -17,7 +17,7 @@ class Namespaces(Kind):
     """Index of tenant namespaces: `all`, under the empty string."""
 
     api = apis.NAMESPACES
-    on_host = "nothing; its labels are on its pods, so that selectors over namespaces work"
+    on_host = "nothing; those of its labels that pods select namespaces by are on its pods"
     watches = {"tenant": ""}
     indexes = {"tenant": {"all": _all}}
 

@@ -15,6 +15,7 @@ from syncing import TENANT, WORK, Cluster, eventually, settled
 from kube.objects import uid_of
 from syncer.core.names import host_name
 from syncer.kinds.pods.tokens import secret_name
+from tests.unit.podcases import selecting
 
 
 @pytest_asyncio.fixture
@@ -395,12 +396,24 @@ async def test_labels_and_images_follow_into_the_running_pod(cluster: Cluster) -
         assert writes(cluster.host) == []
 
 
-async def test_labels_of_the_namespace_reach_running_pods(cluster: Cluster) -> None:
+async def test_labels_of_the_namespace_reach_running_pods_once_a_pod_selects_by_them(
+    cluster: Cluster,
+) -> None:
     FakeHost(cluster.host)
     async with cluster.syncer() as manager:
         cluster.tenant.put("pods", a_pod("web"))
         await eventually(lambda: is_running(cluster, "web"))
         await settled(cluster, manager)
+        cluster.host.requests.clear()
+        labels = {f"label-{number}": "x" * 60 for number in range(1000)}
+        namespace = cluster.tenant.find("namespaces", "default") or {}
+        cluster.tenant.put("namespaces", strategic(namespace, {"metadata": {"labels": labels}}))
+        await settled(cluster, manager)
+        assert writes(cluster.host) == []
+
+        affinity = selecting("apart", "team")["spec"]["affinity"]
+        cluster.tenant.put("pods", a_pod("apart", affinity=affinity))
+        await eventually(lambda: is_running(cluster, "apart"))
         namespace = cluster.tenant.find("namespaces", "default") or {}
         cluster.tenant.put("namespaces", strategic(namespace, {"metadata": {"labels": {"team": "blue"}}}))
         await eventually(

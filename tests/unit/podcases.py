@@ -65,6 +65,20 @@ def scope(tenant: Iterable[Obj] = (), host: Iterable[Obj] = (), now: float = NOW
     )
 
 
+def selecting(name: str, *labels: str) -> Obj:
+    """A pod that keeps away from all pods in namespaces that have these labels."""
+    selector = {"matchExpressions": [{"key": label, "operator": "Exists"} for label in labels]}
+    term = {"topologyKey": "zone", "labelSelector": {}, "namespaceSelector": selector}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    meta = {"name": name, "namespace": "apart", "uid": f"uid-{name}"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta,
+        "spec": {"containers": [{"name": "app", "image": "app"}], "affinity": affinity},
+    }
+
+
 HOST_KEY = scope().host_key(KEY)
 NODE = "node-1"
 

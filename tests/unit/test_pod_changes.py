@@ -76,7 +76,8 @@ def test_labels_of_the_namespace_follow_also_when_they_go() -> None:
     tenant, host = running()
     host["metadata"]["labels"]["ns.vcp.dev/old"] = "yes"
     namespace: Obj = {"kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "a"}}}
-    labels = body(tenant, host, scope=podcases.scope(tenant=[namespace]))["metadata"]["labels"]
+    selecting = podcases.selecting("other", "team")
+    labels = body(tenant, host, scope=podcases.scope(tenant=[namespace, selecting]))["metadata"]["labels"]
     assert labels == {"ns.vcp.dev/team": "a", "ns.vcp.dev/old": None}
 
 

@@ -251,19 +251,20 @@ def _seen(listed: list[str], selector: Obj | None, own: str, other: str) -> bool
 def test_a_term_sees_the_same_pods_on_the_host(
     listed: list[str], selector: Obj | None, place: tuple[str, str]
 ) -> None:
-    where = scope(
-        *(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-            for name, labels in NAMESPACES.items()
-        )
-    )
     term: Obj = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}}, "namespaces": listed}
     if selector is not None:
         term["namespaceSelector"] = selector
     kind, when = place
     preferred = when.startswith("preferred")
-    wrapped = {"weight": 1, "podAffinityTerm": term} if preferred else term
-    host = affinity.host_affinity({kind: {when: [wrapped]}}, pod(), where)[kind][when]
+    terms = {kind: {when: [{"weight": 1, "podAffinityTerm": term} if preferred else term]}}
+    where = scope(
+        pod({"affinity": terms}, name="selecting"),
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+            for name, labels in NAMESPACES.items()
+        ),
+    )
+    host = affinity.host_affinity(terms, pod(), where)[kind][when]
     selectors = [(each["podAffinityTerm"] if preferred else each)["labelSelector"] for each in host]
     for other in NAMESPACES:
         labels = metadata.host_labels(pod(namespace=other, labels={"app": "db"}), where)

@@ -61,7 +61,7 @@ class TestMetadata:
         ("key", "expected"),
         [
             ("team", "ns.vcp.dev/team"),
-            ("kubernetes.io/metadata.name", "ns.vcp.dev/kubernetes.io_metadata.name"),
+            ("kubernetes.io/metadata.name", "vcp.dev/namespace"),
             ("n" * 63, "ns.vcp.dev/" + "n" * 63),
         ],
     )

@@ -382,7 +382,8 @@ def test_pods_are_found_by_host_name_and_by_reference() -> None:
 
 def test_indexes_read_no_more_than_they_say() -> None:
     resource, scope = Pods(), podcases.scope()
-    tenant = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}])
+    affinity = podcases.selecting("any", "team")["spec"]["affinity"]
+    tenant = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}], affinity=affinity)
     host = host_pod(tenant, nodeName=NODE) | {"status": {"phase": "Running", "podIPs": [{"ip": "10.42.0.9"}]}}
     for side, pod in (("tenant", tenant), ("host", host)):
         name = {field: pod["metadata"][field] for field in ("namespace", "name")}
@@ -408,3 +409,34 @@ def test_a_refused_change_holds_back_nothing_else() -> None:
     assert isinstance(report, Report)
     assert isinstance(patch, Patch)
     assert patch.body == {"spec": {"activeDeadlineSeconds": 60}}
+
+
+# -- Labels of namespaces
+
+
+def test_pods_that_are_selected_by_their_namespace_are_labelled_before_the_first_that_selects_them() -> None:
+    tenant, host = running()
+    namespace: Obj = {"kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "a", "x": "y"}}}
+    first, second = podcases.selecting("first", "team", "other"), podcases.selecting("second", "team")
+    scope = podcases.scope([tenant, namespace, first], [host])
+    pods = KINDS.by_name["pods"]
+
+    def concerned(new: Obj, where: Scope) -> list[Item]:
+        found = KINDS.affected(pods, "tenant", None, new, where)
+        return [item for item in found if item.resource == "pods" and item.key == KEY]
+
+    ensure, create = (
+        action
+        for action in pods.plan(Key("apart", "first"), first, None, scope)
+        if isinstance(action, Create) or action == Ensure("pods", KEY)
+    )
+    assert (ensure, type(create)) == (Ensure("pods", KEY), Create)
+    assert concerned(first, scope) == [Item("pods", KEY)]
+    assert [action.body for action in pods.plan(KEY, tenant, host, scope) if isinstance(action, Patch)] == [
+        {"metadata": {"labels": {"ns.vcp.dev/team": "a"}}}
+    ]
+
+    host["metadata"]["labels"]["ns.vcp.dev/team"] = "a"
+    later = podcases.scope([tenant, namespace, first, second], [host])
+    assert Ensure("pods", KEY) not in pods.plan(Key("apart", "second"), second, None, later)
+    assert concerned(second, later) == []

@@ -4,15 +4,39 @@ Each selector is narrowed to this tenant's pods, and what a term says of namespa
 the labels that name a host pod's tenant namespace and carry that namespace's labels.
 """
 
+from itertools import product
+from typing import Any
+
 from kube import apis
 from kube.objects import Obj, labels_of
 from syncer.core import marks, podselectors
+from syncer.core.paths import Paths
 from syncer.core.podselectors import is_selective, listed, matches, requirement, selected
 from syncer.core.scope import Scope
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_OVER_NAMESPACES = Paths(
+    {
+        f"spec.affinity.{kind}.{term}.namespaceSelector.{part}": part
+        for kind, term, part in product(
+            ("podAffinity", "podAntiAffinity"),
+            (f"{_REQUIRED}[]", f"{_PREFERRED}[].podAffinityTerm"),
+            ("matchLabels", "matchExpressions[].key"),
+        )
+    }
+)
 _OF_NAMESPACES = frozenset(("namespaces", "namespaceSelector", "matchLabelKeys", "mismatchLabelKeys"))
+
+
+def namespace_labels(pod: Obj) -> frozenset[str]:
+    """The labels of namespaces that a pod selects others by, as far as their pods have to carry them."""
+    if not pod["spec"].get("affinity"):
+        return frozenset()
+    keys: set[Any] = set()
+    for part, value in _OVER_NAMESPACES.found(pod):
+        keys.update(value if part == "matchLabels" and isinstance(value, dict) else [value])
+    return frozenset(key for key in keys if isinstance(key, str) and key != podselectors.NAME_OF_NAMESPACE)
 
 
 def host_affinity(affinity: Obj, tenant: Obj, scope: Scope) -> Obj:

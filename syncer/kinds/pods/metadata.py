@@ -29,13 +29,14 @@ def problems(tenant: Obj) -> Iterator[Problem]:
 
 
 def host_labels(tenant: Obj, scope: Scope) -> dict[str, str]:
-    """The tenant pod's labels, those of its namespace (for selectors over namespaces), and the marks.
-    Raises Refused."""
+    """The tenant pod's labels, those of its namespace that a pod of the tenant selects namespaces by, and the
+    marks. Raises Refused."""
     labels = podselectors.labels(_without_reserved(tenant, "labels"), scope)
     namespace = tenant["metadata"]["namespace"]
     if found := scope.tenant.get(apis.NAMESPACES, Key("", namespace)):
         for key, value in labels_of(found).items():
-            labels[namespace_label_key(key)] = value
+            if scope.tenant.indexed(apis.PODS, "namespace_label", key):
+                labels[namespace_label_key(key)] = value
     labels[marks.TENANT] = scope.name
     labels[marks.NAMESPACE] = namespace
     return labels

@@ -1,16 +1,17 @@
 """Pods: run on the host as ordinary pods; the tenant sees what became of them."""
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from kube import apis
-from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
-from syncer.core import marks, names
-from syncer.core.actions import Action, Create, Delete, Patch
+from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, labels_of, uid_of
+from syncer.core import marks, names, podselectors
+from syncer.core.actions import Action, Create, Delete, Ensure, Patch
 from syncer.core.kind import Mirror, Trigger
 from syncer.core.refusal import Refused
 from syncer.core.rights import SYNCED, Rule
 from syncer.core.scope import Scope
-from syncer.kinds.pods import changes, lifecycle, references, spec, status, streams
+from syncer.kinds.pods import affinity, changes, lifecycle, references, spec, status, streams
 from syncer.kinds.pods.partial import HostPod, TenantPod
 from syncer.kinds.pods.whereabouts import addresses, node
 
@@ -44,16 +45,38 @@ def _of_tokens(secret: Obj, _scope: Scope) -> Iterable[Key]:
     return (key,) if key and annotations_of(secret).get(marks.RESOURCE) == apis.PODS.plural else ()
 
 
+def _namespace_labels(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return affinity.namespace_labels(pod)
+
+
+def _labelled(labels: Iterable[str], scope: Scope) -> Iterable[Key]:
+    """The pods in namespaces that have any of these labels."""
+    sought = set(labels)
+    for namespace in scope.tenant.indexed(apis.NAMESPACES, "all", "") if sought else ():
+        if not sought.isdisjoint(labels_of(namespace)):
+            yield from _of_namespace(namespace, scope)
+
+
+def _of_selecting(pod: Obj, scope: Scope) -> Iterable[Key]:
+    """The first pod that selects by a label of namespaces has it copied, and the last one takes it away."""
+    selecting = functools.partial(scope.tenant.indexed, apis.PODS, "namespace_label")
+    return _labelled((key for key in affinity.namespace_labels(pod) if len(selecting(key)) <= 1), scope)
+
+
 class Pods(Mirror):
-    """Indexes: of tenant pods by `namespace`, by `references` (plural and key) and by `host_name`; of host
-    pods by `node` and by `address`."""
+    """Indexes: of tenant pods by `namespace`, by `references` (plural and key), by `host_name` and by
+    `namespace_label`, those that they select namespaces by; of host pods by `node` and by `address`."""
 
     api = apis.PODS
     on_host = "a pod, made from an allow-list of fields"
     to_tenant = "status, node, deletion by the host"
     declared = references.DECLARED
     indexes = {
-        "tenant": {"namespace": _namespace, "host_name": _host_name},
+        "tenant": {
+            "namespace": _namespace,
+            "host_name": _host_name,
+            "namespace_label": _namespace_labels,
+        },
         "host": {"node": _node, "address": _addresses},
     }
     indexed_by = {"tenant": ("spec",), "host": ("spec", "status")}
@@ -81,7 +104,8 @@ class Pods(Mirror):
         Rule(apis.SERVICE_ACCOUNTS, ("create",), "token", side="tenant"),
     )
     also = {
-        ("tenant", apis.NAMESPACES): Trigger(_of_namespace),
+        ("tenant", apis.NAMESPACES): Trigger(_of_namespace, reads=labels_of),
+        ("tenant", apis.PODS): Trigger(_of_selecting, reads=affinity.namespace_labels),
         ("host", apis.SECRETS): Trigger(_of_tokens),
     }
 
@@ -116,7 +140,20 @@ class Pods(Mirror):
         if found := tuple(references.foreign(tenant, scope)):
             raise Refused(*found)
         tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
-        return [*tokens, *self.needed(tenant), Create("host", self.api, body)]
+        return [*tokens, *self.needed(tenant), *self._selected(tenant, scope), Create("host", self.api, body)]
+
+    def _selected(self, tenant: Obj, scope: Scope) -> list[Action]:
+        """The host's scheduler places the pod as soon as it is there, so those that it selects by labels of
+        their namespaces have these labels before."""
+        sought = affinity.namespace_labels(tenant)
+        return [
+            Ensure(self.name, key)
+            for key in sorted(_labelled(sought, scope))
+            if (host := scope.host.get(self.api, scope.host_key(key)))
+            and (namespace := scope.tenant.get(apis.NAMESPACES, Key("", key.namespace)))
+            and not labels_of(host).keys()
+            >= {podselectors.namespace_label_key(one) for one in sought & labels_of(namespace).keys()}
+        ]
 
     def both(self, tenant: Obj, host: Obj, scope: Scope) -> list[Action]:
         """What may fail for a reason of the tenant's (a change that the host refuses) comes after what may
