@@ -47,13 +47,15 @@ class Absent(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """DELETE of the object with this uid; `grace` in seconds, None for the object's own."""
+    """DELETE of the object with this uid and, if `version` is given, at that version; `grace` in seconds,
+    None for the object's own."""
 
     side: Side
     api: ApiResource
     key: Key
     uid: str
     grace: int | None = None
+    version: str = ""
 
 
 class Ensure(NamedTuple):

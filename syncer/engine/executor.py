@@ -117,7 +117,12 @@ class Executor:
         """An object that is gone already is as good as deleted."""
         propagation: requests.Propagation = "Background"
         request = requests.delete(
-            action.api, *action.key, uid=action.uid, grace=action.grace, propagation=propagation
+            action.api,
+            *action.key,
+            uid=action.uid,
+            resource_version=action.version,
+            grace=action.grace,
+            propagation=propagation,
         )
         try:
             answer = await self._write(action.side, action.api, "delete", action.key, request)

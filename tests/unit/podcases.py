@@ -10,6 +10,7 @@ from kube.objects import Key, Obj, key_of
 from syncer.core import marks, policy
 from syncer.core.kind import Kind
 from syncer.core.scope import Scope
+from syncer.kinds.configmaps import ConfigMaps
 from syncer.kinds.namespaces import Namespaces
 from syncer.kinds.pods import metadata
 from syncer.kinds.pods.pods import Pods
@@ -34,7 +35,7 @@ class Cluster:
         self._side = side
         self.objects = list(objects)
         self.scope = Scope("tenant-a", "vcp-work", "vcp-tenant-a")
-        resources: tuple[Kind, ...] = (Pods(), Namespaces(), Services())
+        resources: tuple[Kind, ...] = (Pods(), Namespaces(), Services(), ConfigMaps())
         self._resources = {resource.api: resource for resource in resources}
 
     def get(self, api: ApiResource, key: Key) -> Obj | None:
@@ -56,7 +57,6 @@ def scope(tenant: Iterable[Obj] = (), host: Iterable[Obj] = (), now: float = NOW
         "tenant-a",
         "vcp-work",
         "vcp-tenant-a",
-        api_address="10.43.0.9",
         dns_address="10.43.0.10",
         tenant=Cluster("tenant", tenant),
         host=Cluster("host", host),

@@ -1,16 +1,18 @@
 """What a case on disk says less well: containers added later, metadata, references, tokens and selectors."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
 
 from kube.objects import Key, Obj
-from syncer.core import podselectors
-from syncer.core.actions import TokenRequest
+from syncer.core import podselectors, sizes
+from syncer.core.actions import Create, TokenRequest
 from syncer.core.policy import Pods, Sync
 from syncer.core.refusal import Refused
-from syncer.kinds.pods import dns, downward, metadata, references, spec, tokens
+from syncer.core.scope import Scope
+from syncer.kinds.pods import dns, downward, metadata, references, servicelinks, spec, tokens
 from tests.pod_scope import SCOPE, WHOLE, container, pod, scope
 
 
@@ -38,7 +40,7 @@ class TestContainersAddedLater:
         added, tenant = debug(env=[{"name": "PASSWORD", "valueFrom": reference}])
         host = spec.host_container(added, tenant, WHOLE)
         assert host["targetContainerName"] == "app"
-        assert host["env"][0] == {"name": "KUBERNETES_SERVICE_HOST", "value": "10.43.0.10"}
+        assert host["envFrom"] == servicelinks.source(tenant, WHOLE) != []
         name = SCOPE.host_key(Key("shop", "db")).name
         assert host["env"][-1]["valueFrom"] == {"secretKeyRef": {"name": name, "key": "password"}}
 
@@ -112,44 +114,54 @@ def test_maps_are_written_by_key() -> None:
 
 
 class TestEnvironment:
+    def told(self, tenant: Obj, where: Scope) -> dict[str, str]:
+        """The variables of services, as the host's ConfigMap has them that all containers read first."""
+        host = spec.host_pod(tenant, where)
+        if not (made := servicelinks.made(tenant, where)):
+            assert "envFrom" not in host["spec"]["containers"][0]
+            return {}
+        (create,) = made
+        assert isinstance(create, Create)
+        name = {"configMapRef": {"name": create.obj["metadata"]["name"]}}
+        assert [each["envFrom"][0] for each in host["spec"]["containers"]] == [name]
+        assert create.obj["immutable"] is True
+        return dict(create.obj["data"])
+
     def test_the_api_is_told_in_place_of_the_stored_service(self) -> None:
         where = scope(service("kubernetes", "default", "10.43.0.1"), api_address="10.43.0.10")
-        tenant = pod(namespace="default")
-        assert values(spec.host_pod(tenant, where))["KUBERNETES_SERVICE_HOST"] == "10.43.0.10"
+        assert self.told(pod(namespace="default"), where)["KUBERNETES_SERVICE_HOST"] == "10.43.0.10"
 
     def test_a_service_of_that_name_in_the_pods_namespace_takes_its_place(self) -> None:
         where = scope(service("kubernetes", "shop", "10.43.0.77"), api_address="10.43.0.10")
-        assert values(spec.host_pod(pod(), where))["KUBERNETES_SERVICE_HOST"] == "10.43.0.77"
+        assert self.told(pod(), where)["KUBERNETES_SERVICE_HOST"] == "10.43.0.77"
 
     def test_services_of_other_namespaces_are_not_told(self) -> None:
-        assert values(spec.host_pod(pod(), scope(service("db", "bank")))) == {}
+        assert self.told(pod(), scope(service("db", "bank"))) == {}
 
-    def test_a_service_whose_name_makes_no_variable_is_not_told(self) -> None:
-        assert values(spec.host_pod(pod(), scope(service("0db", "shop")))) == {}
+    def test_what_the_container_names_itself_comes_later(self) -> None:
+        tenant = container(
+            envFrom=[{"configMapRef": {"name": "settings"}}],
+            env=[{"name": "DB_SERVICE_HOST", "value": "$(DB_SERVICE_HOST).example.com"}],
+        )
+        where = scope(service("db", "shop"))
+        (host,) = spec.host_pod(tenant, where)["spec"]["containers"]
+        own = {"configMapRef": {"name": where.host_key(Key("shop", "settings")).name}}
+        assert host["envFrom"] == [*servicelinks.source(tenant, where), own]
+        assert host["env"] == tenant["spec"]["containers"][0]["env"]
 
-    @pytest.mark.parametrize(("kind", "field"), [("ConfigMap", "configMapRef"), ("Secret", "secretRef")])
-    def test_a_key_of_a_named_object_wins_over_a_service(self, kind: str, field: str) -> None:
-        data = {
-            "apiVersion": "v1",
-            "kind": kind,
-            "metadata": {"name": "settings", "namespace": "shop"},
-            "data": {"HOST": "x"},
-        }
-        tenant = container(envFrom=[{"prefix": "DB_SERVICE_", field: {"name": "settings"}}])
-        told = values(spec.host_pod(tenant, scope(service("db", "shop"), data)))
-        assert "DB_SERVICE_HOST" not in told
-        assert told["DB_SERVICE_PORT"] == "80"
+    def test_many_services_and_containers_make_the_pod_no_larger(self) -> None:
+        """120 Services told to 12 containers were more than etcd takes."""
+        services = [service(f"service-with-a-long-name-{number}", "shop") for number in range(120)]
+        tenant = pod({"containers": [{"name": f"c{number}", "image": "app"} for number in range(12)]})
+        where = scope(*services)
+        assert len(json.dumps(spec.host_pod(tenant, where))) < 4096
+        (create,) = servicelinks.made(tenant, where)
+        assert sizes.problems([create]) == []
 
-    def test_an_own_variable_replaces_the_service_one(self) -> None:
-        tenant = container(env=[{"name": "DB_SERVICE_HOST", "value": "mine"}])
-        env = spec.host_pod(tenant, scope(service("db", "shop")))["spec"]["containers"][0]["env"]
-        assert [each["value"] for each in env if each["name"] == "DB_SERVICE_HOST"] == ["mine"]
-
-    def test_an_own_variable_may_be_made_of_the_service_one(self) -> None:
-        tenant = container(env=[{"name": "DB_SERVICE_HOST", "value": "$(DB_SERVICE_HOST).example.com"}])
-        env = spec.host_pod(tenant, scope(service("db", "shop")))["spec"]["containers"][0]["env"]
-        own = [each["value"] for each in env if each["name"] == "DB_SERVICE_HOST"]
-        assert own == ["10.43.0.9", "$(DB_SERVICE_HOST).example.com"]
+    def test_pods_that_are_told_the_same_share_it(self) -> None:
+        where, later = scope(service("db", "shop")), scope(service("db", "shop"), service("web", "shop"))
+        first = servicelinks.source(pod(), where)
+        assert servicelinks.source(pod(name="other"), where) == first != servicelinks.source(pod(), later)
 
 
 class TestReferences:

@@ -384,6 +384,8 @@ def test_indexes_read_no_more_than_they_say() -> None:
     resource, scope = Pods(), podcases.scope()
     affinity = podcases.selecting("any", "team")["spec"]["affinity"]
     tenant = tenant_pod(volumes=[{"name": "c", "configMap": {"name": "settings"}}], affinity=affinity)
+    told = {"configMapRef": {"name": "default-hash.digest"}}
+    tenant["spec"]["containers"][0]["envFrom"] = [told]
     host = host_pod(tenant, nodeName=NODE) | {"status": {"phase": "Running", "podIPs": [{"ip": "10.42.0.9"}]}}
     for side, pod in (("tenant", tenant), ("host", host)):
         name = {field: pod["metadata"][field] for field in ("namespace", "name")}

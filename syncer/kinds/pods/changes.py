@@ -16,7 +16,7 @@ from syncer.core import marks
 from syncer.core.actions import Action, Patch, Report
 from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
-from syncer.kinds.pods import metadata, placement, spec
+from syncer.kinds.pods import metadata, placement, servicelinks, spec
 from syncer.kinds.pods.status import condition_change, conditions_of, is_finished, readiness_gates
 
 _NONE: Mapping[str, Any] = {}
@@ -196,7 +196,8 @@ def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Acti
                 reports.append(_report(tenant, refused))
     if not allowed:
         return reports
-    return [_patch(host, {"spec": {"ephemeralContainers": allowed}}, "ephemeralcontainers"), *reports]
+    added = _patch(host, {"spec": {"ephemeralContainers": allowed}}, "ephemeralcontainers")
+    return [*servicelinks.made(tenant, scope), added, *reports]
 
 
 def _resized(tenant: Obj, host: Obj, differing: Iterable[str]) -> dict[str, Any]:

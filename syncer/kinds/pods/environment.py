@@ -1,7 +1,7 @@
 """The environment of a container: the tenant's services and the tenant pod's own metadata.
 
-The kubelet of the host would offer the host's services, so `enableServiceLinks` is off there and the
-variables that a kubelet of the tenant would add (pkg/kubelet/envvars) stand in the pod.
+The kubelet of the host would offer the host's services, so `enableServiceLinks` is off there, and pods read
+the variables that a kubelet of the tenant would add (pkg/kubelet/envvars) from a ConfigMap (`servicelinks`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,8 @@ from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
 from syncer.kinds.pods import downward
 
-Variables = Mapping[str, Obj]
-"""Entries of a container's `env` by name."""
+Variables = Mapping[str, str]
+"""Values by name."""
 
 _Ports = tuple[tuple[str, int, str], ...]
 """(name or empty, number, protocol) of each port of a service."""
@@ -46,44 +46,21 @@ def service_variables(tenant: Obj, scope: Scope) -> Variables:
             name, spec = service["metadata"]["name"], service["spec"]
             if spec.get("clusterIP", "None") in ("None", "") or not spec.get("ports"):
                 continue
-            if name[0].isdigit():  # hosts before v1.34 would refuse the pod for such a variable
-                continue
             if name != "kubernetes" or namespace != "default" or not scope.api_address:
                 ports = (
                     (port.get("name", ""), port["port"], port.get("protocol") or "TCP")
                     for port in spec["ports"]
                 )
                 services[name] = (spec["clusterIP"], tuple(ports))
-    variables: dict[str, Obj] = {}
+    variables: dict[str, str] = {}
     for name in sorted(services):
         variables |= _of_service(name, *services[name])
     return variables
 
 
-def host_env(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> list[Obj]:
-    """The whole `env` of a host container but for the names of what it refers to: services first, so that
-    the tenant's values may refer to them."""
-    own = [_host_variable(variable, tenant) for variable in container.get("env") or ()]
-    hidden = _hidden(container, tenant, scope, services)
-    if not hidden:
-        return [*services.values(), *own]
-    return [*(entry for name, entry in services.items() if name not in hidden), *own]
-
-
-def _hidden(container: Obj, tenant: Obj, scope: Scope, services: Variables) -> set[str]:
-    """The service variables that the container sets itself.
-
-    In a kubelet, `env` overrides `envFrom`, and both override services. A service variable stands in `env`
-    here, so it would override `envFrom`: it is left out if an object named there holds its key. (If that
-    object appears later than the pod, the service's value stays.)
-    """
-    own = container.get("env") or ()
-    hidden = {variable["name"] for variable in own if variable["name"] in services}
-    if hidden:  # before its own definition, `$(NAME)` means the service's value
-        text = "".join(variable.get("value", "") for variable in own)
-        hidden = {name for name in hidden if f"$({name})" not in text}
-    hidden.update(name for name, *_ in stored(container, tenant, scope) if name in services)
-    return hidden
+def host_env(container: Obj, tenant: Obj) -> list[Obj]:
+    """The `env` of a host container but for the names of what it refers to."""
+    return [_host_variable(variable, tenant) for variable in container.get("env") or ()]
 
 
 def stored(container: Obj, tenant: Obj, scope: Scope) -> Iterator[tuple[str, ApiResource, str]]:
@@ -120,7 +97,7 @@ def _host_variable(variable: Obj, tenant: Obj) -> Obj:
 
 @lru_cache(maxsize=1024)  # every pod of a namespace is told the same
 def _of_service(service: str, address: str, ports: _Ports) -> Variables:
-    return {name: {"name": name, "value": value} for name, value in _lines(service, address, ports)}
+    return dict(_lines(service, address, ports))
 
 
 def _lines(service: str, address: str, ports: _Ports) -> Iterator[tuple[str, str]]:

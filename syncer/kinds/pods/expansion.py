@@ -121,7 +121,7 @@ def _command(probe: Obj | None) -> list[str]:
 def _given(container: Obj, tenant: Obj, scope: Scope) -> dict[str, Size]:
     """The variables of services and of `envFrom`, which stand before `env`."""
     services = environment.service_variables(tenant, scope)
-    known = {name: Size(len(variable["value"].encode())) for name, variable in services.items()}
+    known = {name: Size(len(text.encode())) for name, text in services.items()}
     for name, api, text in environment.stored(container, tenant, scope):
         known[name] = Size(_length(api, text), 1)
     return known

@@ -14,8 +14,13 @@ class TenantPod(TypedDict, total=False):
     status: Any
 
 
+class HostSource(TypedDict, total=False):
+    configMapRef: Any
+
+
 class HostContainer(TypedDict, total=False):
     name: Any
+    envFrom: list[HostSource] | None
     image: Any
     resources: Any
 

@@ -11,7 +11,7 @@ from syncer.core.kind import Mirror, Trigger
 from syncer.core.refusal import Refused
 from syncer.core.rights import SYNCED, Rule
 from syncer.core.scope import Scope
-from syncer.kinds.pods import affinity, changes, lifecycle, references, spec, status, streams
+from syncer.kinds.pods import affinity, changes, lifecycle, references, servicelinks, spec, status, streams
 from syncer.kinds.pods.partial import HostPod, TenantPod
 from syncer.kinds.pods.whereabouts import addresses, node
 
@@ -31,6 +31,10 @@ def _node(pod: Obj, _scope: Scope) -> Iterable[str]:
 
 def _addresses(pod: Obj, _scope: Scope) -> Iterable[str]:
     return addresses(pod)
+
+
+def _services(pod: Obj, _scope: Scope) -> Iterable[str]:
+    return servicelinks.read_by(pod)
 
 
 def _of_namespace(namespace: Obj, scope: Scope) -> Iterable[Key]:
@@ -65,7 +69,8 @@ def _of_selecting(pod: Obj, scope: Scope) -> Iterable[Key]:
 
 class Pods(Mirror):
     """Indexes: of tenant pods by `namespace`, by `references` (plural and key), by `host_name` and by
-    `namespace_label`, those that they select namespaces by; of host pods by `node` and by `address`."""
+    `namespace_label`, those that they select namespaces by; of host pods by `node`, by `address` and by
+    `services`, the ConfigMap that tells them of services."""
 
     api = apis.PODS
     on_host = "a pod, made from an allow-list of fields"
@@ -77,7 +82,7 @@ class Pods(Mirror):
             "host_name": _host_name,
             "namespace_label": _namespace_labels,
         },
-        "host": {"node": _node, "address": _addresses},
+        "host": {"node": _node, "address": _addresses, "services": _services},
     }
     indexed_by = {"tenant": ("spec",), "host": ("spec", "status")}
     shapes = {"tenant": TenantPod, "host": HostPod}
@@ -98,6 +103,7 @@ class Pods(Mirror):
         *(Rule(apis.PODS, ("patch",), sub) for sub in ("status", "ephemeralcontainers", "resize")),
         *(Rule(apis.PODS, verbs, sub) for sub, verbs in streams.RIGHTS.items()),
         Rule(apis.SECRETS, SYNCED),
+        Rule(apis.CONFIG_MAPS, SYNCED),
         Rule(apis.PODS, ("patch", "delete"), side="tenant"),
         Rule(apis.PODS, ("patch",), "status", side="tenant"),
         Rule(apis.PODS, ("create",), "binding", side="tenant"),
@@ -140,7 +146,9 @@ class Pods(Mirror):
         if found := tuple(references.foreign(tenant, scope)):
             raise Refused(*found)
         tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
-        return [*tokens, *self.needed(tenant), *self._selected(tenant, scope), Create("host", self.api, body)]
+        told = servicelinks.made(tenant, scope)
+        others = (*tokens, *told, *self.needed(tenant), *self._selected(tenant, scope))
+        return [*others, Create("host", self.api, body)]
 
     def _selected(self, tenant: Obj, scope: Scope) -> list[Action]:
         """The host's scheduler places the pod as soon as it is there, so those that it selects by labels of

@@ -20,6 +20,7 @@ from syncer.kinds.pods import (
     placement,
     references,
     refusals,
+    servicelinks,
     volumes,
 )
 
@@ -58,19 +59,19 @@ def host_container(container: Obj, tenant: Obj, scope: Scope) -> Obj:
     path = _path(container, tenant)
     if found := refusals.container_problems(container, path, tenant, scope):
         raise Refused(*found)
-    host = _host_container(container, tenant, scope, environment.service_variables(tenant, scope))
+    host = _host_container(container, tenant)
     (renamed,) = references.translated({"ephemeralContainers": [host]}, tenant, scope)["ephemeralContainers"]
-    return dict(renamed)
+    return _told(renamed, servicelinks.source(tenant, scope))
 
 
 def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
     given = tenant["spec"]
     spec: dict[str, Any] = {field: value for field, value in given.items() if field not in _DROPPED}
-    services = environment.service_variables(tenant, scope)
-    for field in ("initContainers", "containers"):
-        if field in given:
-            spec[field] = [_host_container(each, tenant, scope, services) for each in given[field]]
+    lists = [field for field in ("initContainers", "containers") if field in given]
+    spec |= {field: [_host_container(each, tenant) for each in given[field]] for field in lists}
     spec = references.translated(spec, tenant, scope)
+    services = servicelinks.source(tenant, scope)
+    spec |= {field: [_told(each, services) for each in spec[field]] for field in lists}
     accounts = scope.sync.service_accounts
     if not accounts.enabled or not spec.get("serviceAccountName"):
         spec["serviceAccountName"] = SERVICE_ACCOUNT
@@ -115,11 +116,18 @@ def _host_scheduling(tenant: Obj, scope: Scope) -> Obj:
     return changes
 
 
-def _host_container(container: Obj, tenant: Obj, scope: Scope, services: environment.Variables) -> Obj:
+def _host_container(container: Obj, tenant: Obj) -> Obj:
     host = dict(container)
-    if env := environment.host_env(container, tenant, scope, services):
+    if env := environment.host_env(container, tenant):
         host["env"] = env
     return host
+
+
+def _told(host_container: Obj, services: list[Obj]) -> Obj:
+    """What services there are comes first, so that all else counts more."""
+    if not services:
+        return host_container
+    return {**host_container, "envFrom": [*services, *(host_container.get("envFrom") or ())]}
 
 
 def _path(container: Obj, tenant: Obj) -> str:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ..conftest import eventually
-from ..objects import pod
+from ..objects import pod, service
 from ..workloads.conftest import Place
 
 
@@ -35,6 +35,23 @@ def test_a_pod_of_too_many_parts_says_the_number_and_the_limit(place: Place) -> 
     conditions = place.get("pod", "crowd")["status"]["conditions"]
     assert "65 containers; at most 64" in conditions[0]["message"]
     assert place.on_host() == {}
+
+
+def test_many_services_do_not_make_pods_too_large(place: Place) -> None:
+    """Told to each of twelve containers, these would be more than the host's etcd takes."""
+    ports = [{"name": f"port-number-{number}", "port": 8000 + number} for number in range(20)]
+    services = [service(f"a-service-with-a-rather-long-name-{number}", ports=ports) for number in range(25)]
+    place.apply(*services)
+    crowd = pod("crowd", "sleep", "3600")
+    first = crowd["spec"]["containers"][0]
+    crowd["spec"]["containers"] = [first | {"name": f"c{number}"} for number in range(12)]
+    place.apply(crowd)
+    place.wait("--for=condition=Ready", "pod/crowd")
+    told = place.run("crowd", "env", container="c11")
+    assert len(told) * 12 > 1_572_864, len(told)
+    assert "A_SERVICE_WITH_A_RATHER_LONG_NAME_24_PORT_8019_TCP_PROTO=tcp" in told
+    host = place.on_host()["crowd"]
+    assert len(json.dumps(host)) < 64 * 1024
 
 
 def test_forty_updates_of_a_fat_object_cost_the_host_a_few(place: Place) -> None:

@@ -54,6 +54,19 @@ class Place:
         found = self.lab.get("-n", self.tenant.work, "pods", "-l", marks)["items"]
         return {pod["metadata"]["annotations"]["vcp.dev/name"]: pod for pod in found}
 
+    def configured(self) -> list[Obj]:
+        """The host's ConfigMaps of this namespace, those that tell its pods of services among them."""
+        found = self.lab.get("-n", self.tenant.work, "configmaps", "-l", f"vcp.dev/tenant={self.tenant.name}")
+        return [
+            one
+            for one in found["items"]
+            if self.namespace
+            in (
+                one["metadata"]["labels"]["vcp.dev/namespace"],
+                one["metadata"]["annotations"]["vcp.dev/name"],
+            )
+        ]
+
     def run(self, name: str, *command: str, container: str = "main") -> str:
         """What a command prints inside the pod."""
         place = ("-n", self.tenant.work, self.on_host()[name]["metadata"]["name"], "-c", container)

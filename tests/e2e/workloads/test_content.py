@@ -6,7 +6,7 @@ from typing import Any
 from labkit.images import TOOLS
 
 from ..conftest import eventually
-from ..objects import LIMITED, pod
+from ..objects import LIMITED, pod, service
 from .conftest import Place
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -111,6 +111,54 @@ def test_a_pod_learns_about_itself_what_its_tenant_knows(place: Place) -> None:
         *("mirror", place.namespace, seen["metadata"]["uid"], "default"),
         *(seen["status"]["podIP"], seen["spec"]["nodeName"]),
     ]
+
+
+def test_what_services_say_is_what_they_say_on_a_real_cluster(place: Place, namespace: str) -> None:
+    """The same manifests on the host and in the tenant: order, precedence and `$(NAME)` are a kubelet's."""
+    ports = [{"name": "sql-port", "port": 5432}, {"name": "stats", "port": 53, "protocol": "UDP"}]
+    services = [service("db", ports=ports), service("web"), service("alone", clusterIP="None")]
+    settings = config_map(
+        "settings", WEB_SERVICE_PORT="from the map", DB_PORT="from the map", OTHER="$(DB_PORT)"
+    )
+    env = [
+        {"name": "BEFORE", "value": "$(DB_SERVICE_HOST) $(WEB_SERVICE_PORT) $(DB_PORT) $(LATER) $$(DB_PORT)"},
+        {"name": "DB_SERVICE_HOST", "value": "mine, not $(DB_SERVICE_HOST)"},
+        {"name": "AFTER", "value": "$(DB_SERVICE_HOST) $(KUBERNETES_SERVICE_PORT)"},
+        {"name": "LATER", "value": "later"},
+    ]
+    reader = pod("reader", container={"env": env, "envFrom": [{"configMapRef": {"name": "settings"}}]})
+    prepare = {**reader["spec"]["containers"][0], "name": "prepare", "command": ["true"]}
+    reader["spec"] |= {"initContainers": [prepare], "automountServiceAccountToken": False}
+    unlinked = pod("unlinked", enableServiceLinks=False, automountServiceAccountToken=False)
+    objects = {"apiVersion": "v1", "kind": "List", "items": [*services, settings]}
+    pods = {"apiVersion": "v1", "kind": "List", "items": [reader, unlinked]}
+
+    def on_host(*arguments: str, stdin: str | None = None) -> str:
+        return place.lab.kubectl("-n", namespace, *arguments, stdin=stdin)
+
+    place.kubectl("apply", "-f", "-", stdin=json.dumps(objects))
+    on_host("apply", "-f", "-", stdin=json.dumps(objects))
+    place.kubectl("apply", "-f", "-", stdin=json.dumps(pods))
+    on_host("apply", "-f", "-", stdin=json.dumps(pods))
+    place.wait("--for=condition=Ready", "pod/reader", "pod/unlinked")
+    on_host("wait", "--for=condition=Ready", "pod/reader", "pod/unlinked", "--timeout=60s")
+
+    def named(text: str, listed: Any, api: Any) -> list[str]:
+        """The variables, with the names of services for their addresses."""
+        found = {one["spec"]["clusterIP"]: one["metadata"]["name"] for one in [*listed["items"], api]}
+        for address in sorted(found, key=len, reverse=True):
+            text = text.replace(address, found[address])
+        return sorted(text.splitlines())
+
+    api = place.tenant.get("-n", "default", "service", "kubernetes")
+    host_api = place.lab.get("-n", "default", "service", "kubernetes")
+    theirs, real = place.get("services"), json.loads(on_host("get", "services", "-o", "json"))
+    for name in ("reader", "unlinked"):
+        seen = named(place.run(name, "env"), theirs, api)
+        assert seen == named(on_host("exec", name, "--", "env"), real, host_api)
+        assert any(line == "KUBERNETES_PORT=tcp://kubernetes:443" for line in seen), seen
+    told = [one for one in place.configured() if one["metadata"]["annotations"].get("vcp.dev/made")]
+    assert len(told) == 2, told  # with and without the namespace's own services
 
 
 def test_the_token_is_the_tenants_and_worth_nothing_on_the_host(place: Place) -> None:
