@@ -55,17 +55,10 @@ class Place:
         return {pod["metadata"]["annotations"]["vcp.dev/name"]: pod for pod in found}
 
     def configured(self) -> list[Obj]:
-        """The host's ConfigMaps of this namespace, those that tell its pods of services among them."""
-        found = self.lab.get("-n", self.tenant.work, "configmaps", "-l", f"vcp.dev/tenant={self.tenant.name}")
-        return [
-            one
-            for one in found["items"]
-            if self.namespace
-            in (
-                one["metadata"]["labels"]["vcp.dev/namespace"],
-                one["metadata"]["annotations"]["vcp.dev/name"],
-            )
-        ]
+        """The host's ConfigMaps that tell the pods of this namespace of services."""
+        marks = f"vcp.dev/tenant={self.tenant.name},vcp.dev/namespace="
+        found = self.lab.get("-n", self.tenant.work, "configmaps", "-l", marks)["items"]
+        return [one for one in found if one["metadata"]["annotations"]["vcp.dev/name"] == self.namespace]
 
     def run(self, name: str, *command: str, container: str = "main") -> str:
         """What a command prints inside the pod."""
