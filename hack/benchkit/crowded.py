@@ -21,4 +21,8 @@ def spec() -> dict[str, Any]:
     for one in resources.values():
         cpu = quantities.nanos(one["requests"]["cpu"])
         one["requests"]["cpu"] = f"{max(1, cpu // _PART // _MILLI)}m"
-    return {"resources": resources, "sync": {"pods": {"allowedTolerations": [pods.TOLERATION]}}}
+    return {
+        "tier": "none",
+        "resources": resources,
+        "sync": {"pods": {"allowedTolerations": [pods.TOLERATION]}},
+    }

@@ -74,13 +74,19 @@ async def test_list_watch_prints_what_changes_until_ctrl_c(api: FakeApi, cli: Ho
 
 async def test_status_tells_components_endpoints_and_the_next_step(api: FakeApi, cli: HostCli) -> None:
     put_tenant(api, "a")
+    labels = {"app.kubernetes.io/part-of": "vcp"}
+    quota = {"metadata": {"name": "vcp-quota", "namespace": "vcp-a-work", "labels": labels}}
+    counted = {"hard": {"pods": "9", "services": "5"}}
+    api.put("resourcequotas", {**quota, "spec": counted, "status": {"used": {"pods": "3"}}})
     result = await cli("status", "a")
     assert result.code == 0
+    assert "quota         pods 3/9, services 0/5\n" in result.out
     assert "endpoint      api: cluster IP 10.43.0.9:443" in result.out
     assert "example/api:1" in result.out
     assert "next: `vcp connect a`" in result.out
     found = json.loads((await cli("status", "a", "-o", "json")).out)
     assert found["restarts"] == {"api-0": 2}
+    assert found["quota"]["pods"] == {"used": "3", "hard": "9"}
 
 
 async def test_status_of_a_tenant_that_waits_says_why(api: FakeApi, cli: HostCli) -> None:

@@ -289,10 +289,24 @@ async def test_who_may_read_nothing_is_told_everything_at_once(
     assert set(api.objects) == before
 
 
+async def test_a_tenant_of_before_there_were_tiers_is_given_no_quota(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    assert (await cli(*CREATE, "--set", "tier=none")).code == 0
+    stored = record(api)
+    spec = json.loads(base64.b64decode(stored["data"]["spec.json"]))
+    del spec["tier"]
+    api.put(
+        "secrets", {**stored, "data": {"spec.json": base64.b64encode(json.dumps(spec).encode()).decode()}}
+    )
+    assert (await cli("create", "a")).code == 0
+    assert not api.find("resourcequotas", "vcp-quota", "vcp-a-work")
+
+
 async def test_a_setting_that_is_taken_back_takes_its_object_along(
     api: FakeApi, cli: HostCli, tenant: Tenant
 ) -> None:
-    assert (await cli(*CREATE, "--set", "quota.pods=50")).code == 0
+    assert (await cli(*CREATE, "--set", "tier=none", "--set", "quota.pods=50")).code == 0
     assert api.find("resourcequotas", "vcp-quota", "vcp-a-work")
     theirs = {"metadata": {"name": "theirs", "namespace": "vcp-a-work", "labels": {"vcp.dev/tenant": "a"}}}
     api.put("resourcequotas", theirs)

@@ -223,3 +223,27 @@ def test_numbers_and_booleans_become_text_where_text_is_meant() -> None:
     assert spec.quota == {"pods": "50"}
     assert spec.extra_args.api_server == {"v": "2", "goaway-chance": "0", "contention-profiling": "false"}
     assert spec.limits.max == {"cpu": "2"}
+
+
+def test_a_tier_is_a_quota_of_which_single_entries_may_be_replaced_or_lifted() -> None:
+    hard = load("name: a").hard
+    assert (hard["pods"], hard["services.nodeports"], hard["services.loadbalancers"]) == ("200", "0", "0")
+    spec = load("{name: a, tier: small, quota: {pods: 50, services.nodeports: '', limits.cpu: 8}}")
+    assert spec.hard == {
+        "pods": "50",
+        "requests.cpu": "4",
+        "requests.memory": "8Gi",
+        "requests.storage": "50Gi",
+        "persistentvolumeclaims": "10",
+        "services": "40",
+        "count/configmaps": "200",
+        "count/secrets": "300",
+        "services.loadbalancers": "0",
+        "limits.cpu": "8",
+    }
+    assert (load("{name: a, tier: none}").hard, load("{name: a, tier: none}").requested) == ({}, {})
+
+
+def test_a_container_that_asks_for_nothing_is_counted_with_a_little() -> None:
+    assert load("name: a").requested == {"cpu": "10m", "memory": "32Mi"}
+    assert load("{name: a, limits: {defaultRequest: {cpu: 1}}}").requested == {"cpu": "1", "memory": "32Mi"}

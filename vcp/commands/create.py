@@ -81,6 +81,8 @@ async def command(
             await write_context(session, spec)
     if timings:
         output.say(progress.report())
+    if old is None:
+        output.say(_bounds(spec))
     _answer(spec, session.output, "created" if old is None else "changed" if changed else "unchanged")
 
 
@@ -201,6 +203,14 @@ async def write_context(session: Session, spec: specs.Spec) -> None:
         output.say(f"Context {entry.name} is written{f' ({route.kind}, {route.server})' if route else ''}.")
     if not route:
         output.say(f"No address of the API answers from here; `vcp connect {spec.name}` finds a way.")
+
+
+def _bounds(spec: specs.Spec) -> str:
+    """What the tenant may take of the host."""
+    if not spec.hard:
+        return "The tenant may take all of the host: there is no quota (`tier`, `quota`)."
+    entries = ", ".join(f"{key} {text}" for key, text in spec.hard.items())
+    return f"Quota on the host, tier {spec.tier}: {entries}."
 
 
 def _answer(spec: specs.Spec, form: str, outcome: str) -> None:

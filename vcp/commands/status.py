@@ -15,12 +15,20 @@ from vcp.session import Session, complete_names, on_host
 _RENEW_BEFORE = timedelta(days=30)
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """Of one entry of the workload namespace's ResourceQuota."""
+
+    used: str
+    hard: str
+
+
 class Status(msgspec.Struct, frozen=True):
     """What `-o json` prints."""
 
     tenant: inventory.Tenant
     endpoints: tuple[str, ...]
     restarts: dict[str, int]  # pod -> restarts of all its containers
+    quota: dict[str, Usage]  # what is counted -> how much of it
     reasons: tuple[str, ...]
     next_step: str
 
@@ -35,6 +43,8 @@ async def command(session: Session, *, name: str) -> None:
     claims = await _list(session, apis.PERSISTENT_VOLUME_CLAIMS, tenant.namespace)
     events = await _list(session, apis.EVENTS, tenant.namespace, labels="", fields="type=Warning")
     services = await _list(session, apis.SERVICES, tenant.namespace)
+    place = tenant.workload_namespace or tenant.namespace
+    quotas = await _list(session, apis.RESOURCE_QUOTAS, place)
     leases = await _list(session, apis.LEASES, tenant.namespace)
     reasons = (*diagnosis.reasons(pods, claims, events), *diagnosis.pressure(leases))
     now = datetime.now(UTC)
@@ -42,6 +52,7 @@ async def command(session: Session, *, name: str) -> None:
         tenant=tenant,
         endpoints=tuple(text for service in services for text in endpoints(service)),
         restarts={pod["metadata"]["name"]: _restarts(pod) for pod in pods},
+        quota=usage(quotas),
         reasons=reasons,
         next_step=next_step(tenant, reasons, now),
     )
@@ -67,6 +78,15 @@ async def _list(
     except kube.ForbiddenError:
         output.say(f"You may not list {resource.plural} in {namespace}; the answer goes without them.")
         return []
+
+
+def usage(quotas: Sequence[Obj]) -> dict[str, Usage]:
+    """Pure: what each quota of vcp's counts, before the host has counted it as used 0."""
+    return {
+        key: Usage(((quota.get("status") or {}).get("used") or {}).get(key, "0"), hard)
+        for quota in quotas
+        for key, hard in (quota["spec"].get("hard") or {}).items()
+    }
 
 
 def endpoints(service: Obj) -> list[str]:
@@ -118,6 +138,7 @@ def _text(status: Status, now: datetime) -> str:
         *([f"expires       at {tenant.expires:%Y-%m-%d %H:%M:%S} UTC"] if tenant.expires else []),
         f"certificates  until {expiry:%Y-%m-%d}" if expiry else "certificates  unknown",
         *(f"endpoint      {text}" for text in status.endpoints),
+        *([f"quota         {_quota(status.quota)}"] if status.quota else []),
         "",
         output.table([_component(one, status.restarts) for one in tenant.components]),
         "",
@@ -125,6 +146,10 @@ def _text(status: Status, now: datetime) -> str:
         f"next: {status.next_step}",
     ]
     return "\n".join(lines)
+
+
+def _quota(found: Mapping[str, Usage]) -> str:
+    return ", ".join(f"{key} {one.used}/{one.hard}" for key, one in found.items())
 
 
 def _component(component: inventory.Component, restarts: Mapping[str, int]) -> dict[str, str]:

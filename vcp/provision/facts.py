@@ -38,7 +38,8 @@ async def recorded(host: Client, name: str, namespace: str) -> specs.Spec | None
     owner = (record["metadata"].get("labels") or {}).get(layout.TENANT)
     if owner != name:
         raise RefusedError(f"namespace {namespace} belongs to tenant {owner!r}")
-    return specs.load(inventory.spec_of(record))
+    # A spec of before there were tiers had no quota that it did not name, and keeps none.
+    return specs.load({"tier": "none", **inventory.spec_of(record)})
 
 
 async def survey(host: Client, spec: specs.Spec) -> Survey:

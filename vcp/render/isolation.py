@@ -32,15 +32,15 @@ def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[
     found = objects(spec, "isolation")
     quota, limits = found["ResourceQuota/vcp-quota"], found["LimitRange/vcp-limits"]
     found["ConfigMap/vcp-anchor"]["metadata"]["labels"][layout.CONTROL] = spec.namespace
-    quota["spec"]["hard"] = dict(spec.quota)
+    quota["spec"]["hard"] = spec.hard
     wanted = {
         "default": spec.limits.default,
-        "defaultRequest": spec.limits.default_request,
+        "defaultRequest": spec.requested,
         "max": spec.limits.max,
     }
     filled = {kind: dict(quantities) for kind, quantities in wanted.items() if quantities}
     limits["spec"]["limits"] = [{"type": "Container", **filled}]
-    if not spec.quota:
+    if not spec.hard:
         del found["ResourceQuota/vcp-quota"]
     if not filled:
         del found["LimitRange/vcp-limits"]

@@ -82,7 +82,7 @@ def _version(spec: Spec) -> Iterator[Problem]:
 
 def _quantities(spec: Spec) -> Iterator[Problem]:
     maps: dict[str, Mapping[str, str]] = {
-        "quota": spec.quota,
+        "quota": {key: text for key, text in spec.quota.items() if text},
         "limits.default": spec.limits.default,
         "limits.defaultRequest": spec.limits.default_request,
         "limits.max": spec.limits.max,

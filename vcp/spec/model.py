@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from syncer.core.policy import Sync
+from vcp.spec.tiers import QUOTAS, REQUESTED, Tier
 
 KNOWN_VERSION = "v1.36.3"
 """The newest Kubernetes that this release was tested with, and the default."""
@@ -160,7 +161,8 @@ class Network(_Part, frozen=True):
 
 
 class Limits(_Part, frozen=True):
-    """The LimitRange of the workload namespace, per container; there is none if all are empty."""
+    """The LimitRange of the workload namespace, per container; there is none if all are empty and `tier` is
+    `none`."""
 
     default: Quantities = {}
     default_request: Quantities = {}
@@ -221,8 +223,20 @@ class Spec(_Part, frozen=True):
         Meta(description="The Pod Security level of the tenant's pods."),
     ] = "baseline"
     network: Network = Network()
+    tier: Annotated[
+        Tier,
+        Meta(
+            description="How much of the host the tenant may take: a ResourceQuota of the workload "
+            "namespace, and requests for containers without any. Node ports and load balancers are given "
+            "by `quota` alone."
+        ),
+    ] = "medium"
     quota: Annotated[
-        Quantities, Meta(description="The ResourceQuota of the workload namespace, as its `hard`.")
+        Quantities,
+        Meta(
+            description="Entries of that ResourceQuota's `hard` in place of the tier's; an empty text lifts "
+            "one."
+        ),
     ] = {}
     limits: Limits = Limits()
     certificates: Certificates = Certificates()
@@ -239,6 +253,16 @@ class Spec(_Part, frozen=True):
             msgspec.structs.force_setattr(self, "namespace", f"vcp-{self.name}")
         if not self.workload_namespace:
             msgspec.structs.force_setattr(self, "workload_namespace", f"vcp-{self.name}-work")
+
+    @property
+    def hard(self) -> Quantities:
+        """The `hard` of the workload namespace's ResourceQuota; empty: there is none."""
+        return {key: text for key, text in {**QUOTAS[self.tier], **self.quota}.items() if text}
+
+    @property
+    def requested(self) -> Quantities:
+        """What a container asks for that does not say so itself."""
+        return {**(REQUESTED if self.tier != "none" else {}), **self.limits.default_request}
 
     @property
     def minor(self) -> int:

@@ -16,7 +16,7 @@ import yaml
 from labkit import images
 
 from ..conftest import DEADLINE, LabUser
-from ..tenants.conftest import DISTROS, Tenant, Vcp, new_name
+from ..tenants.conftest import DISTROS, OPEN, Tenant, Vcp, new_name
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -92,7 +92,7 @@ def tenants(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     def tenant(distro: str) -> Tenant:
         if distro not in made:
             made[distro] = one = Tenant(Vcp(lab, tmp_path_factory.mktemp(distro)), new_name())
-            one.vcp.run("create", one.name, "--distro", distro, "--ephemeral")
+            one.vcp.run("create", one.name, "--distro", distro, "--ephemeral", *OPEN)
         return made[distro]
 
     yield tenant

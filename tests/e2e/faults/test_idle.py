@@ -1,6 +1,5 @@
 """A settled system is quiet: no write, to either side, however long one waits."""
 
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -14,17 +13,6 @@ from .conftest import agree, apply
 
 pytestmark = pytest.mark.alone
 IDLE_SECONDS = 300.0 if SOAK else 60.0
-_WRITES = re.compile(
-    r'^vcp_syncer_requests_total\{(.*verb="(?:create|patch|delete).*)\} (\S+)$', re.MULTILINE
-)
-
-
-def writes(tenant: Tenant) -> dict[str, float]:
-    """The syncer's own count, by side, verb, resource and answer."""
-    (syncer,) = tenant.host_pods("syncer")
-    path = f"/api/v1/namespaces/{tenant.namespace}/pods/{syncer['metadata']['name']}:8080/proxy/metrics"
-    text = tenant.vcp.lab.kubectl("get", "--raw", path)
-    return {labels: float(count) for labels, count in _WRITES.findall(text)}
 
 
 def host_versions(tenant: Tenant) -> dict[str, str]:
@@ -47,7 +35,7 @@ def test_idle_minutes_cost_no_write(made: Callable[[], Tenant]) -> None:
     eventually("both sides agree", lambda: agree(tenant))
     before, hosts = _steady(tenant), host_versions(tenant)
     time.sleep(IDLE_SECONDS)
-    more = {labels: count - before.get(labels, 0) for labels, count in writes(tenant).items()}
+    more = {labels: count - before.get(labels, 0) for labels, count in tenant.writes().items()}
     more = {labels: count for labels, count in more.items() if count}
     if host_versions(tenant) == hosts:
         assert more == {}
@@ -57,11 +45,11 @@ def test_idle_minutes_cost_no_write(made: Callable[[], Tenant]) -> None:
 
 def _steady(tenant: Tenant) -> dict[str, float]:
     """The counts once they have stood still for five seconds: Events come some seconds after their cause."""
-    seen, since = writes(tenant), time.monotonic()
+    seen, since = tenant.writes(), time.monotonic()
 
     def still() -> bool:
         nonlocal seen, since
-        now = writes(tenant)
+        now = tenant.writes()
         if now != seen:
             seen, since = now, time.monotonic()
         return time.monotonic() - since > 5

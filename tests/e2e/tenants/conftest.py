@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,13 @@ from ..conftest import ROOT, LabUser
 VCP = str(ROOT / ".venv" / "bin" / "vcp")
 # `-m k3s` or `-m k8s` selects one. VCP_K3S_IMAGE names a real k3s to run in place of the lab's stand-in.
 DISTROS = tuple(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("k3s", "k8s"))
+
+
+_WRITES = re.compile(
+    r'^vcp_syncer_requests_total\{(.*verb="(?:create|patch|delete).*)\} (\S+)$', re.MULTILINE
+)
+# Every tier is without these, since tenants share them.
+OPEN = ("--set", 'quota."services.nodeports"=300', "--set", 'quota."services.loadbalancers"=20')
 
 
 class Vcp:
@@ -98,6 +106,14 @@ class Tenant:
 
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", "-o", "json", *arguments).stdout)
+
+    def writes(self) -> dict[str, float]:
+        """How often the syncer has written, or tried to, by the labels of its metric: side, verb, resource,
+        code."""
+        (syncer,) = self.host_pods("syncer")
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{syncer['metadata']['name']}:8080/proxy/metrics"
+        text = self.vcp.lab.kubectl("get", "--raw", path)
+        return {labels: float(count) for labels, count in _WRITES.findall(text)}
 
     def host_pods(self, component: str) -> list[dict[str, Any]]:
         """The pods of a component of the control plane."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -33,12 +34,20 @@ def test_a_changed_setting_is_shown_and_applied(shared: Tenant) -> None:
         changed = shared.vcp.run("create", shared.name, "--set", "quota.pods=50")
         assert "quota.pods: None -> '50'" in changed.stderr
         assert changed.stdout == f"tenant {shared.name} changed\n"
-        assert lab.get("-n", shared.work, "resourcequota", "vcp-quota")["spec"]["hard"] == {"pods": "50"}
+        assert lab.get("-n", shared.work, "resourcequota", "vcp-quota")["spec"]["hard"]["pods"] == "50"
         assert shared.vcp.run("create", shared.name).stdout.endswith("unchanged\n"), "it forgot the setting"
     finally:
         back = shared.vcp.run("create", shared.name, "--set", "quota={}")
     assert "quota.pods: '50' -> None" in back.stderr
-    assert lab.get("-n", shared.work, "resourcequotas")["items"] == []
+    assert lab.get("-n", shared.work, "resourcequota", "vcp-quota")["spec"]["hard"]["pods"] == "200"
+    assert re.search(
+        r"quota +pods \d+/200, requests.cpu \S+/16, ", shared.vcp.run("status", shared.name).stdout
+    )
+    try:
+        shared.vcp.run("create", shared.name, "--set", "tier=none")
+        assert lab.get("-n", shared.work, "resourcequotas,limitranges")["items"] == []
+    finally:
+        shared.vcp.run("create", shared.name, "--set", "tier=medium")
 
 
 def test_what_cannot_change_is_refused_with_its_reason(shared: Tenant) -> None:

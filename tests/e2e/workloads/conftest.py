@@ -16,7 +16,7 @@ from kube.objects import Obj
 
 from ..conftest import DEADLINE, LabUser, eventually
 from ..objects import pod
-from ..tenants.conftest import Tenant, Vcp, new_name
+from ..tenants.conftest import OPEN, Tenant, Vcp, new_name
 
 
 class Place:
@@ -121,7 +121,7 @@ def working(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A running throwaway tenant."""
     vcp = Vcp(lab, tmp_path_factory.mktemp("workloads"))
     made = Tenant(vcp, new_name())
-    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
+    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral", *OPEN)
     # Its minute passes while other tests run.
     schedule = {"schedule": "* * * * *", "jobTemplate": {"spec": job("tick", "true")["spec"]}}
     meta = {"name": "tick", "namespace": "default"}
@@ -155,6 +155,6 @@ def another(lab: LabUser, tmp_path: Path) -> Iterator[Tenant]:
 def _beside(lab: LabUser, folder: Path) -> Iterator[Tenant]:
     vcp = Vcp(lab, folder)
     made = Tenant(vcp, new_name())
-    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral")
+    vcp.run("create", made.name, "--distro", "k8s", "--ephemeral", *OPEN)
     yield made
     vcp.run("delete", made.name, "--yes")

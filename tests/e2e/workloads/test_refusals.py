@@ -32,7 +32,7 @@ def test_a_full_quota_is_told_and_the_pod_runs_when_there_is_room(place: Place) 
         assert conditions["PodScheduled"]["status"] == "False"
         assert "exceeded quota" in conditions["PodScheduled"]["message"]
     finally:
-        vcp.run("create", name, "--set", "quota={}")
+        vcp.run("create", name, "--set", "quota.pods=200")
     place.wait("--for=condition=Ready", "pod/waiting", seconds=90)
 
 
