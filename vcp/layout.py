@@ -55,12 +55,8 @@ def etcd_service(spec: Spec) -> str:
 
 
 def etcd_endpoints(spec: Spec) -> list[str]:
-    """Where the API server finds etcd.
-
-    A single member is reached by the Service's ClusterIP: its name resolves before the member has an address,
-    whereas a negative DNS answer for the member itself would be cached for seconds. Of three, every member is
-    listed, so that the client fails over by itself.
-    """
+    """Where the API server finds etcd. Of three members every one is listed, so that the client fails over by
+    itself."""
     hosts = etcd_members(spec) if spec.etcd.replicas > 1 else [etcd_service(spec)]
     return [f"https://{host}:{ETCD_CLIENT_PORT}" for host in hosts]
 

@@ -180,27 +180,25 @@ class Controller:
 
     async def _do(self, item: Item, action: Action, tenant: Obj | None, started: float) -> None:
         """One action of a plan; the tenant is told what the host refuses."""
-        if isinstance(action, Try):
-            try:
-                await self._act(item, action.first, started)
-                return
-            except (errors.InvalidError, errors.ServerError) as error:
-                if not _is_taken(error):
-                    raise
-                if self._queue.failures(item) < _ASKED:
-                    raise errors.ConflictError(409, {"message": error.message}) from error
-            for other in action.otherwise:
-                await self._do(item, other, tenant, started)
-            return
+        first, otherwise = (action.first, action.otherwise) if isinstance(action, Try) else (action, None)
         try:
-            await self._act(item, action, started)
+            await self._act(item, first, started)
+            return
         except (errors.KubeError, NameTakenError) as error:
-            if tenant is not None and _on_host(action) and self._is_worth_telling(item, error):
-                resource = self._resources[item.resource]
-                told = resource.told(error, tenant, self._base)
-                with contextlib.suppress(Paced):
-                    await self._refuse(item, tenant, "HostRefused", told)
-            raise
+            if otherwise is None or not _is_taken(error):
+                await self._tell(item, first, tenant, error)
+                raise
+            if self._queue.failures(item) < _ASKED:
+                raise errors.ConflictError(409, {"message": str(error)}) from error
+        for other in otherwise:
+            await self._do(item, other, tenant, started)
+
+    async def _tell(self, item: Item, action: Single, tenant: Obj | None, error: Exception) -> None:
+        if tenant is not None and _on_host(action) and self._is_worth_telling(item, error):
+            resource = self._resources[item.resource]
+            told = resource.told(error, tenant, self._base)
+            with contextlib.suppress(Paced):
+                await self._refuse(item, tenant, "HostRefused", told)
 
     def _is_worth_telling(self, item: Item, error: Exception) -> bool:
         """Whether a retry will not cure it soon: a refusal, or any other failure once it has lasted."""
@@ -285,10 +283,11 @@ class Controller:
         return self._base
 
 
-def _is_taken(error: errors.ApiError) -> bool:
+def _is_taken(error: Exception) -> bool:
     """The API cannot give what was asked for. For health-check ports the API server answers 500, not 422
     (Allocators.allocHealthCheckNodePort)."""
-    return isinstance(error, errors.InvalidError) or "HealthCheck NodePort" in error.message
+    unable = isinstance(error, errors.ServerError) and "HealthCheck NodePort" in error.message
+    return unable or isinstance(error, errors.InvalidError)
 
 
 def _is_status_of_the_tenant(action: Action) -> bool:

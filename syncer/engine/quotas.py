@@ -19,13 +19,17 @@ T = TypeVar("T", bound=Hashable)
 
 _PROBES = Backoff(1.0, 15.0, spread=0.2)
 _AFTER_SUCCESS = 2  # that may ask at once
-_EXCEEDED = re.compile(r"exceeded quota: ([^,\s]+)")
+_EXCEEDED = re.compile(r"exceeded quota: ([^,\s]+)(?:.*limited: (\S+))?")
 
 
 def exceeded(error: Exception) -> str:
-    """The name of the quota that refused a request; empty for any other error."""
+    """The quota that refused a request, with what of it is used up: where there is no room for a Service,
+    there may be some for a pod. Empty for any other error."""
     found = _EXCEEDED.search(str(error)) if isinstance(error, errors.ForbiddenError) else None
-    return found[1] if found else ""
+    return " ".join((found[1], *_COUNTED.findall(found[2] or ""))) if found else ""
+
+
+_COUNTED = re.compile(r"([^=,]+)=")
 
 
 @dataclass

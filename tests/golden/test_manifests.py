@@ -42,8 +42,14 @@ def outcome(case: Path) -> tuple[render.Step, ...]:
     spec = load((case / "spec.yaml").read_text())
     facts = render.Facts(
         service_cidr=spec.service_cidr or "10.43.0.0/16",
-        cluster_ip_of_api="10.43.1.2",
-        cluster_ip_of_dns="10.43.1.3",
+        cluster_ips={
+            "api": "10.43.1.2",
+            "dns": "10.43.1.3",
+            **{f"etcd-{index}": f"10.43.1.1{index}" for index in range(3)},
+            "etcd": "10.43.1.9",
+            "syncer": "10.43.1.5",
+            "kubelet": "10.43.1.4",
+        },
         host_api_addresses=("198.51.100.1",),
     )
     names = {

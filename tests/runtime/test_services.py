@@ -268,3 +268,19 @@ async def test_two_tenants_share_the_host_without_meeting(cluster: Cluster) -> N
             await eventually(lambda: all(agree(*pair) for pair in pairs), 15)
             addresses = {host_of(name, number)["spec"]["clusterIP"] for _, name, number in pairs}
             assert len(addresses) == 100
+
+
+async def test_a_service_that_the_host_refuses_says_so_and_comes_when_there_is_room(cluster: Cluster) -> None:
+    full = (
+        f'services "{host_name(TENANT, "default", "web")}" is forbidden: exceeded quota: vcp-quota, '
+        "requested: services.nodeports=1, used: services.nodeports=0, limited: services.nodeports=0"
+    )
+    for _ in range(2):
+        cluster.host.fail_next(f"POST /api/v1/namespaces/{WORK}/services", 403, "Forbidden", message=full)
+    async with cluster.syncer():
+        await user_creates(cluster.tenant, a_service(type="NodePort"))
+        await eventually(lambda: cluster.on_host("services", "web") is not None)
+    told = [obj for key, obj in cluster.tenant.objects.items() if key.plural == "events"]
+    assert [one["reason"] for one in told] == ["HostRefused"]
+    assert "exceeded quota" in told[0]["message"]
+    assert host_name(TENANT, "default", "web") not in told[0]["message"]

@@ -13,7 +13,7 @@ from syncer.core.scope import Scope
 from vcp.render import syncer
 from vcp.spec import load
 
-ADDRESSES = syncer.Addresses("10.43.1.2", "10.43.1.3", "10.43.1.4")
+ADDRESSES = {"api": "10.43.1.2", "dns": "10.43.1.3", "syncer": "10.43.1.4"}
 # What only the process needs; everything else that a syncer is told has to reach the plans.
 PROCESS = {
     *("server", "pki", "log_level", "log_format", "workers"),

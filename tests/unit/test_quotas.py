@@ -80,7 +80,11 @@ async def test_what_is_deleted_meanwhile_holds_nobody_up() -> None:
 
 
 def test_only_a_quota_counts_as_one() -> None:
-    assert exceeded(errors.ForbiddenError(403, {"message": FULL})) == "vcp-quota"
+    assert exceeded(errors.ForbiddenError(403, {"message": FULL})) == "vcp-quota pods"
+    several = FULL.replace("limited: pods=10", "limited: services.loadbalancers=0,services.nodeports=0")
+    expected = "vcp-quota services.loadbalancers services.nodeports"
+    assert exceeded(errors.ForbiddenError(403, {"message": several})) == expected
+    assert exceeded(errors.ForbiddenError(403, {"message": "exceeded quota: vcp-quota"})) == "vcp-quota"
     assert exceeded(errors.ForbiddenError(403, {"message": "violates PodSecurity"})) == ""
     assert exceeded(errors.ServerError(500, {"message": FULL})) == ""
 

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,7 @@ import yaml
 from vcp import layout, pki, render
 from vcp.spec import Spec, load
 
-FACTS = render.Facts(
-    service_cidr="10.43.0.0/16", cluster_ip_of_api="10.43.1.2", cluster_ip_of_dns="10.43.1.3"
-)
+FACTS = render.Facts(service_cidr="10.43.0.0/16", cluster_ips={"api": "10.43.1.2", "dns": "10.43.1.3"})
 SPECS = {
     "k3s": "{name: a}",
     "k8s": "{name: a, distro: k8s}",
@@ -291,3 +290,30 @@ def test_rendering_leaves_nothing_behind() -> None:
     first = rendered(SPECS["ha"])
     rendered(SPECS["one namespace"])
     assert rendered(SPECS["ha"]) == first
+
+
+def hosts(obj: render.Obj) -> dict[str, str]:
+    """The address of each name that is fixed in the pods of a workload."""
+    pod = obj["spec"]["template"]["spec"]
+    return {name: one["ip"] for one in pod["hostAliases"] for name in one["hostnames"]}
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("distro", ["k3s", "k8s"])
+def test_what_a_tenant_steers_finds_its_peers_without_the_hosts_dns(distro: str, members: int) -> None:
+    text = f"{{name: a, distro: {distro}, etcd: {{replicas: {members}}}}}"
+    names = [service["metadata"]["name"] for service in render.services(load(text))]
+    ips = {name: f"10.43.2.{index}" for index, name in enumerate(names)}
+    facts = render.Facts(service_cidr="10.43.0.0/16", cluster_ips=ips)
+    found = {(obj["kind"], obj["metadata"]["name"]): obj for obj in rendered(text, facts)}
+    own = [ips[f"etcd-{index}" if members > 1 else "etcd"] for index in range(members)]
+    etcd = {f"etcd-{index}.etcd-peers.vcp-a.svc": ip for index, ip in enumerate(own)}
+    etcd["etcd.vcp-a.svc"] = ips["etcd"]
+    assert hosts(found["StatefulSet", "etcd"]) == etcd
+    others = {f"{name}.vcp-a.svc": ips[name] for name in ("syncer", "kubelet")}
+    assert hosts(found["Deployment", "api"]) == etcd | others
+    for kind, name in (("StatefulSet", "etcd"), ("Deployment", "api")):
+        pod = found[kind, name]["spec"]["template"]["spec"]
+        assert (pod["dnsPolicy"], pod["dnsConfig"]) == ("None", {"nameservers": [ips["dns"]]})
+        policy = json.dumps(found["NetworkPolicy", f"vcp-{name}"])
+        assert "kube-dns" not in policy

@@ -25,7 +25,7 @@ def test_the_syncer_may_read_metrics_in_one_namespace_if_it_is_to(text: str, ver
 
 @pytest.mark.parametrize(("text", "address"), [("name: a", "10.43.1.4"), (OFF, "")])
 def test_the_syncer_is_told_its_address_if_it_is_to_serve(text: str, address: str) -> None:
-    config, *_ = syncer.syncer(load(text), syncer.Addresses("10.43.1.2", "10.43.1.3", "10.43.1.4"))
+    config, *_ = syncer.syncer(load(text), {"api": "10.43.1.2", "dns": "10.43.1.3", "syncer": "10.43.1.4"})
     told = msgspec.json.decode(config["data"]["settings.json"], type=settings.Settings)
     assert (told.metrics_address, told.metrics_port) == (address, layout.METRICS_PORT)
 

@@ -127,9 +127,9 @@ def test_the_syncer_reads_its_settings_back() -> None:
     network: {allow: [0.0.0.0/0], deny: [10.0.0.0/8]}
     """
     spec = load(text)
-    config = syncer.syncer(spec, syncer.Addresses("10.43.1.2", "10.43.1.3", "10.43.1.4"), ("198.51.100.1",))[
-        0
-    ]
+    config = syncer.syncer(
+        spec, {"api": "10.43.1.2", "dns": "10.43.1.3", "syncer": "10.43.1.4"}, ("198.51.100.1",)
+    )[0]
     told = msgspec.json.decode(config["data"]["settings.json"], type=settings.Settings)
     assert told == settings.Settings(
         name="a",

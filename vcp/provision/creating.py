@@ -119,7 +119,7 @@ async def carry_out(creation: Creation, *, wait: bool) -> bool:
             outcomes += await _apply(creation, step.name, step.objects)
         with progress.step("address"):
             found = await addressed(creation, wait=wait)
-            progress.result(found.cluster_ip_of_api or "")
+            progress.result(found.cluster_ips["api"])
         # Read again under the lock: another create may have made the keys in the meantime.
         existing = creation.rekey(await facts.files(host, spec))
         material = pki.renew(existing, render.pki_request(spec, found), datetime.now(UTC))
@@ -186,12 +186,13 @@ async def _apply(creation: Creation, name: str, objects: Iterable[Obj]) -> list[
 
 
 async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
-    """The facts with the API's addresses, which its certificate has to name, and those of the tenant's DNS
-    and syncer."""
+    """The facts with the API's addresses, which its certificate has to name, and the ClusterIPs by which the
+    parts find each other."""
     spec = creation.spec
-    resolver: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "dns")
-    syncer: Obj = await creation.host.get(apis.SERVICES, spec.namespace, "syncer")
-    service: Obj = await creation.host.get(apis.SERVICES, spec.namespace, routes.SERVICE)
+    names = [obj["metadata"]["name"] for obj in render.services(spec)]
+    listed = await asyncio.gather(*(creation.host.get(apis.SERVICES, spec.namespace, name) for name in names))
+    found: dict[str, Obj] = dict(zip(names, listed, strict=True))
+    service = found[routes.SERVICE]
     if spec.expose.type == "load-balancer" and wait:
         service = await waiting.until_balanced(
             creation.host, spec.namespace, routes.SERVICE, creation.seconds, creation.progress
@@ -200,9 +201,7 @@ async def addressed(creation: Creation, *, wait: bool) -> render.Facts:
     addresses = (one.get("hostname") or one.get("ip") for one in balancer.get("ingress") or ())
     return msgspec.structs.replace(
         creation.survey.facts,
-        cluster_ip_of_api=service["spec"]["clusterIP"],
-        cluster_ip_of_dns=resolver["spec"]["clusterIP"],
-        cluster_ip_of_syncer=syncer["spec"]["clusterIP"],
+        cluster_ips={name: one["spec"]["clusterIP"] for name, one in found.items()},
         api_addresses=tuple(address for address in addresses if address),
     )
 

@@ -1,11 +1,11 @@
 """From a spec, key material and what the host says to every object of a tenant: ordered, idempotent steps.
 
-There are two halves, because the API's certificate names the ClusterIP that the host gives to its Service:
+There are two halves, because certificates and pods name the ClusterIPs that the host gives to Services:
 `render_access`, then the host is read, then `render`, which holds the first half again. Each object is
 applied server-side by the field manager `vcp`; a create that stopped is resumed by applying all steps again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -27,6 +27,7 @@ __all__ = [
     "render",
     "render_access",
     "secret_files",
+    "services",
     "syncer_image",
     "tenant_objects",
 ]
@@ -37,10 +38,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     service_cidr: str
     """The tenant's ClusterIPs are the host's. Two, separated by a comma, on a dual-stack host."""
-    cluster_ip_of_api: str | None = None
-    cluster_ip_of_dns: str | None = None
-    cluster_ip_of_syncer: str | None = None
-    """Known once the Services `api`, `dns` and `syncer` exist."""
+    cluster_ips: Mapping[str, str] = {}
+    """Of the control plane's Services, by name; known once they exist."""
     api_addresses: tuple[str, ...] = ()
     """Addresses and names of its load balancer, or of the nodes for a node port."""
     host_api_addresses: tuple[str, ...] = ()
@@ -66,6 +65,11 @@ def render_access(spec: Spec, facts: Facts) -> tuple[Step, ...]:
     )
 
 
+def services(spec: Spec) -> list[Obj]:
+    """Those of the control plane, of which `Facts.cluster_ips` tells the addresses."""
+    return api.services(spec)
+
+
 def pki_request(spec: Spec, facts: Facts) -> pki.PkiRequest:
     """What `vcp.pki.renew` has to make for `render`."""
     return pki.request(spec, _addresses(facts))
@@ -75,13 +79,11 @@ def render(spec: Spec, material: pki.Material, facts: Facts) -> tuple[Step, ...]
     """All steps, those of `render_access` included."""
     sans = layout.api_sans(spec, _addresses(facts))
     secrets = api.secrets(spec, material)
-    members = etcd.etcd(spec)
-    servers = api.api(spec, facts.service_cidr, sans)
-    addresses = syncer.Addresses(
-        facts.cluster_ip_of_api or "", facts.cluster_ip_of_dns or "", facts.cluster_ip_of_syncer or ""
-    )
-    syncers = syncer.syncer(spec, addresses, facts.host_api_addresses)
-    resolvers = dns.dns(spec, addresses.api)
+    ips = facts.cluster_ips
+    members = etcd.etcd(spec, ips)
+    servers = api.api(spec, facts.service_cidr, sans, ips)
+    syncers = syncer.syncer(spec, ips, facts.host_api_addresses)
+    resolvers = dns.dns(spec, ips.get("api", ""))
     running = [*members, *servers, *syncers, *resolvers]
     api.follow(running, [*secrets, *running])
     return (
@@ -124,4 +126,5 @@ def flatten(steps: Iterable[Step]) -> list[Obj]:
 
 
 def _addresses(facts: Facts) -> tuple[str, ...]:
-    return (*([facts.cluster_ip_of_api] if facts.cluster_ip_of_api else []), *facts.api_addresses)
+    own = facts.cluster_ips.get("api")
+    return (*([own] if own else []), *facts.api_addresses)

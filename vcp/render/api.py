@@ -8,23 +8,40 @@ import yaml
 from kube.objects import Obj
 from vcp import distros, layout, pki
 from vcp.distros import pod as parts
+from vcp.render import resolving
 from vcp.render.encoding import CHECKSUM, checksum, secret_data
 from vcp.render.manifests import component_of, objects, pod_template, spread
 from vcp.spec import Spec
 
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
 _SERVICE_TYPES = {"cluster-ip": "ClusterIP", "node-port": "NodePort", "load-balancer": "LoadBalancer"}
 
 
 def services(spec: Spec) -> list[Obj]:
     """All that is reached by an address; only the API may be from outside."""
     found = objects(spec, "access")
-    for name, component in (("api", "api"), ("dns", "dns"), ("syncer", "syncer"), ("kubelet", "syncer")):
+    components = {"api": "api", "dns": "dns", "syncer": "syncer", "kubelet": "syncer", "etcd": "etcd"}
+    for name, component in components.items():
         found[f"Service/{name}"]["spec"]["selector"] = layout.selector(spec, component)
+    found |= _members(found["Service/etcd"], spec)
     own = found["Service/api"]
     own["spec"]["type"] = _SERVICE_TYPES[spec.expose.type]
     if spec.expose.annotations:
         own["metadata"]["annotations"] = dict(spec.expose.annotations)
     return list(found.values())
+
+
+def _members(etcd: Obj, spec: Spec) -> dict[str, Obj]:
+    """A Service for each of several members, with the name of its pod."""
+    own = {name for name in resolving.of_etcd(spec).values() if name != "etcd"}
+    return {
+        f"Service/{name}": {
+            **etcd,
+            "metadata": {**etcd["metadata"], "name": name},
+            "spec": {**etcd["spec"], "selector": {**etcd["spec"]["selector"], _POD_NAME: name}},
+        }
+        for name in sorted(own)
+    }
 
 
 def secrets(spec: Spec, material: pki.Material) -> list[Obj]:
@@ -61,7 +78,7 @@ def _encryption(spec: Spec, key: bytes) -> bytes:
     return _yaml(config).encode()
 
 
-def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
+def api(spec: Spec, service_cidr: str, sans: tuple[str, ...], ips: resolving.ClusterIps) -> list[Obj]:
     found = objects(spec, "api")
     config, deployment = found["ConfigMap/api"], found["Deployment/api"]
     selector = layout.selector(spec, "api")
@@ -75,6 +92,7 @@ def api(spec: Spec, service_cidr: str, sans: tuple[str, ...]) -> list[Obj]:
         pod["initContainers"] = share.init_containers
     pod["containers"] = share.containers
     pod["volumes"] = share.volumes
+    resolving.fix(pod, resolving.of_api(spec), ips)
     if spec.replicas > 1:
         pod["terminationGracePeriodSeconds"] += 5  # for as long such a replica serves on
         pod["topologySpreadConstraints"] = spread(selector)

@@ -8,6 +8,7 @@ from kube.objects import Obj
 from kube.quantities import quantity
 from vcp import layout
 from vcp.distros import pod as parts
+from vcp.render import resolving
 from vcp.render.manifests import objects, pod_template, spread
 from vcp.spec import Spec
 
@@ -15,11 +16,10 @@ _PKI = "/etc/vcp/pki"
 _LARGEST = 8 * 1024**3  # what etcd suggests as the largest database
 
 
-def etcd(spec: Spec) -> list[Obj]:
+def etcd(spec: Spec, ips: resolving.ClusterIps) -> list[Obj]:
     found = objects(spec, "etcd")
     selector = layout.selector(spec, "etcd")
-    for service in ("Service/etcd-peers", "Service/etcd"):
-        found[service]["spec"]["selector"] = selector
+    found["Service/etcd-peers"]["spec"]["selector"] = selector
     found["PodDisruptionBudget/etcd"]["spec"]["selector"] = {"matchLabels": selector}
     members = found["StatefulSet/etcd"]
     members["spec"]["replicas"] = spec.etcd.replicas
@@ -30,6 +30,7 @@ def etcd(spec: Spec) -> list[Obj]:
     manifest = pod["containers"][0]
     manifest["env"] += parts.environment(spec.resources.etcd)
     pod["containers"] = [{**base, **manifest}]
+    resolving.fix(pod, resolving.of_etcd(spec), ips)
     if spec.storage.ephemeral:
         pod["volumes"].append({"name": "data", "emptyDir": {"sizeLimit": spec.storage.size}})
     else:

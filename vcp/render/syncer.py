@@ -1,7 +1,6 @@
 """The syncer: its rights on either side, which follow from its kinds, its settings, its pods."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
 
@@ -14,15 +13,8 @@ from syncer.kinds.registry import registry
 from vcp import __version__, layout
 from vcp.distros import pod as parts
 from vcp.render.manifests import objects, pod_template, spread
+from vcp.render.resolving import ClusterIps
 from vcp.spec import Spec
-
-
-class Addresses(NamedTuple):
-    """The ClusterIPs of the Services `api`, `dns` and `syncer`."""
-
-    api: str
-    dns: str
-    syncer: str
 
 
 def image(spec: Spec) -> str:
@@ -71,11 +63,11 @@ def rights(spec: Spec) -> list[Obj]:
     return list(found.values())
 
 
-def syncer(spec: Spec, addresses: Addresses, host_api: Iterable[str] = ()) -> list[Obj]:
+def syncer(spec: Spec, ips: ClusterIps, host_api: Iterable[str] = ()) -> list[Obj]:
     """What runs; `host_api` are the addresses of the host's API."""
     found = objects(spec, "syncer")
     network = Network(allow=spec.network.allow, deny=(*spec.network.deny, *host_api))
-    told = _settings(spec, addresses, network)
+    told = _settings(spec, ips, network)
     found["ConfigMap/syncer"]["data"] = {"settings.json": told}
     deployment = found["Deployment/syncer"]
     deployment["spec"]["replicas"] = spec.syncer.replicas
@@ -91,15 +83,15 @@ def syncer(spec: Spec, addresses: Addresses, host_api: Iterable[str] = ()) -> li
     return list(found.values())
 
 
-def _settings(spec: Spec, addresses: Addresses, network: Network) -> str:
+def _settings(spec: Spec, ips: ClusterIps, network: Network) -> str:
     told = settings.Settings(
         name=spec.name,
         namespace=spec.workload_namespace,
         control_namespace=spec.namespace,
         server=f"https://{layout.api_service(spec)}",
-        api_address=addresses.api,
-        dns_address=addresses.dns,
-        metrics_address=addresses.syncer if spec.sync.metrics else "",
+        api_address=ips.get("api", ""),
+        dns_address=ips.get("dns", ""),
+        metrics_address=ips.get("syncer", "") if spec.sync.metrics else "",
         cluster_domain=spec.cluster_domain,
         # The Secrets to pull images with are in the control plane's namespace: elsewhere it could not be had.
         hosts_image="" if spec.image_pull_secrets else image(spec),
