@@ -36,6 +36,7 @@ EXIT_CODES = """\b
 Exit codes:
   0 done            2 usage          3 not found     4 refused
   5 timeout         6 host API       7 doctor found something broken
+  8 tenant's API
   1 anything else
   130 interrupted by Ctrl-C"""
 

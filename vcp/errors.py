@@ -40,3 +40,9 @@ class HostError(VcpError):
     """The host API cannot be reached or failed."""
 
     exit_code = 6
+
+
+class TenantError(VcpError):
+    """The tenant's own API cannot be reached or failed."""
+
+    exit_code = 8

@@ -289,6 +289,17 @@ async def test_who_may_read_nothing_is_told_everything_at_once(
     assert set(api.objects) == before
 
 
+async def test_a_failure_of_the_tenants_api_does_not_pass_for_one_of_the_hosts(
+    api: FakeApi, cli: HostCli, tenant: Tenant
+) -> None:
+    tenant.api.fail_next("PATCH /apis/rbac", 422, "Invalid", message="is not what a ClusterRole is")
+    result = await cli(*CREATE)
+    assert result.code == 8
+    assert "the tenant's own API failed: is not what a ClusterRole is" in result.err
+    assert "host API" not in result.err
+    assert (await cli(*CREATE)).code == 0
+
+
 async def test_a_tenant_of_before_there_were_tiers_is_given_no_quota(
     api: FakeApi, cli: HostCli, tenant: Tenant
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from kube import apis, auth, requests
 from kube import errors as kube
@@ -11,7 +11,7 @@ from kube.client import Client
 from kube.objects import Obj
 from kube.reflector import View
 from vcp import output, routes
-from vcp.errors import DeadlineError
+from vcp.errors import DeadlineError, TenantError
 from vcp.provision import applying
 
 _REQUEST_LIMIT = 10.0
@@ -48,11 +48,12 @@ async def furnish(
     refuses for longer: the tenant's own admission may refuse anything, and for good."""
     loop = asyncio.get_running_loop()
     deadline = None if patience is None else loop.time() + patience
-    while refusals := await _refusals(tenant, objects, final=deadline is None):
-        progress.waiting(refusals[0])
-        if deadline is not None and loop.time() > deadline:
-            return refusals
-        await asyncio.sleep(_PAUSE)
+    with _told_apart():
+        while refusals := await _refusals(tenant, objects, final=deadline is None):
+            progress.waiting(refusals[0])
+            if deadline is not None and loop.time() > deadline:
+                return refusals
+            await asyncio.sleep(_PAUSE)
     return []
 
 
@@ -63,15 +64,30 @@ async def staffed(tenant: Client, seconds: float, progress: output.Progress) -> 
     Raises DeadlineError that says what was awaited."""
     progress.waiting("service account default/default")
     view = View(apis.SERVICE_ACCOUNTS, "default", fields="metadata.name=default")
-    async with watching(tenant, view) as cache:
-        await cache.until(
-            lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
-            seconds,
-            "the tenant's first service account",
-        )
-    while refusal := await _unready(tenant):
-        progress.waiting(refusal)
-        await asyncio.sleep(_PAUSE)
+    with _told_apart():
+        async with watching(tenant, view) as cache:
+            await cache.until(
+                lambda now: now.find(apis.SERVICE_ACCOUNTS, "default", "default"),
+                seconds,
+                "the tenant's first service account",
+            )
+        while refusal := await _unready(tenant):
+            progress.waiting(refusal)
+            await asyncio.sleep(_PAUSE)
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Raises TenantError for what the tenant's API says: it must not pass for a failure of the host's."""
+    try:
+        yield
+    except kube.DeadlineError:
+        raise
+    except kube.KubeError as error:
+        raise TenantError(
+            f"the tenant's own API failed: {error}",
+            hint="`vcp logs NAME api` may tell why; the same command may be run again",
+        ) from error
 
 
 async def _refusals(tenant: Client, objects: Sequence[Obj], *, final: bool) -> list[str]:
