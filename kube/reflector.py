@@ -53,12 +53,12 @@ class Reflector(ABC):
             try:
                 if not self._version:
                     await self._list()
-                self._failed = 0
                 await self._watch()
                 await asyncio.sleep(_BETWEEN_WATCHES)
             except errors.GoneError:
                 self._version = ""
-                await asyncio.sleep(_RELIST.pause(1))
+                self._failed += 1
+                await asyncio.sleep((_RELIST if self._failed == 1 else self.backoff).pause(self._failed))
             except errors.RequestTimeoutError:  # half-open, or an API server too young to send bookmarks
                 _log.info("watch was silent", extra=self.told)
             except errors.KubeError as error:
@@ -127,6 +127,7 @@ class Reflector(ABC):
         ):
             _check(event.object["metadata"]["resourceVersion"])
             self.take(event)
+            self._failed = 0  # a list alone proves little: each may be followed by a watch that fails at once
             self._version = event.object["metadata"]["resourceVersion"]
 
 

@@ -30,6 +30,11 @@ def pressure(leases: Iterable[Obj]) -> list[str]:
             found.append(
                 f"the tenant is over its budget: a write on the host waits {seconds} s (sync.budget)"
             )
+        if replaced := said.get(marks.REPLACED):
+            found.append(
+                f"the syncer writes nothing, since the tenant has another server answer for {replaced}: "
+                "delete the APIService there"
+            )
         if number := said.get(marks.FIGHTS):
             found.append(
                 f"something undoes what the syncer writes to {number} objects; Events in the tenant name them"

@@ -106,6 +106,11 @@ class Kind:
         obj["metadata"].pop("managedFields", None)
         return obj
 
+    def replaces(self, tenant: Obj) -> str:
+        """The API, as `discovery.k8s.io/v1`, that a tenant object has another server answer for; mostly
+        none."""
+        return ""
+
     def find(self, key: Key, scope: Scope) -> tuple[Obj | None, Obj | None]:
         """The tenant object and the host object of a key."""
         return scope.tenant.get(self.api, key), None

@@ -26,6 +26,7 @@ MADE = "vcp.dev/made"  # when (epoch seconds) such a ConfigMap was made
 MOVING = "vcp.dev/moving"  # on a tenant Service whose address is being changed: its spec, as JSON
 OVERDRAWN = "vcp.dev/overdrawn"  # on the syncer's Lease: seconds that a write on the host has to wait
 FIGHTS = "vcp.dev/fights"  # on the syncer's Lease: objects of which something undoes what is written
+REPLACED = "vcp.dev/replaced"  # on the syncer's Lease: APIs of the tenant that another server answers for
 SYNC = "vcp.dev/sync"  # the one annotation of ours that a tenant may set: keep this object on the host
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from kube.client import Client
-from kube.objects import Obj
+from kube.objects import Key, Obj, key_of
 from kube.reflector import View
 from syncer.core import marks
 from syncer.core.actions import Side
@@ -59,9 +59,16 @@ class Manager:
             for resource in parts.kinds
             for side, selector in resource.watches.items()
         ]
+        self._read = {kind.api.api_version for kind in parts.kinds if "tenant" in kind.watches}
+        self._replacing: dict[Key, str] = {}
+        self.replaced: list[str] = []
+        """The APIs of the tenant that are read here and that another server answers for: nothing is written
+        while there are any."""
+        self.restored = asyncio.Event()
+        """Set once there are none any more. What has been read meanwhile is forgotten by starting anew."""
         parts.leadership.notes = self.notes
         self.pacer = Pacer(parts.scope.sync.budget, time.monotonic)
-        executor = Executor(parts.clients, self.stores, parts.metrics, parts.leadership.held, parts.wall)
+        executor = Executor(parts.clients, self.stores, parts.metrics, self.may_write, parts.wall)
         self.controller = Controller(
             parts.kinds.by_name,
             self.queue,
@@ -95,7 +102,11 @@ class Manager:
     def notes(self) -> dict[str, str]:
         """What the Lease tells whoever looks at the tenant from the host: why writes wait."""
         found = {marks.OVERDRAWN: int(self.pacer.overdrawn()), marks.FIGHTS: self.pacer.fights()}
-        return {key: str(count) for key, count in found.items() if count}
+        counted = {key: str(count) for key, count in found.items() if count}
+        return counted | ({marks.REPLACED: ",".join(self.replaced)} if self.replaced else {})
+
+    def may_write(self) -> bool:
+        return self._parts.leadership.held() and not self.replaced
 
     def mirrored(self) -> int:
         """Bytes of what is on the host of the kinds that are weighed."""
@@ -105,6 +116,7 @@ class Manager:
         """Brings the gauges up to date, for somebody who is about to read them."""
         metrics = self.metrics
         metrics.leader.set(self._parts.leadership.held())
+        metrics.replaced.set(len(self.replaced))
         metrics.fights.set(self.pacer.fights())
         metrics.mirrored.set(self.mirrored())
         for lane in Lane:
@@ -115,7 +127,8 @@ class Manager:
             metrics.in_step.labels(*labels).set(informer.in_step)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then what is being written is finished, and the lease given back."""
+        """Until `stop` is set, or the tenant's own API server answers for all again; then what is being
+        written is finished, and the lease given back."""
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(informer.run(), name=f"{informer.side} {informer.view.resource.plural}")
@@ -123,7 +136,7 @@ class Manager:
             ]
             tasks.append(group.create_task(self._parts.leadership.run(), name="leadership"))
             lead = group.create_task(self._lead(), name="lead")
-            await stop.wait()
+            await _first(stop.wait(), self.restored.wait())
             _log.info("draining")
             self.queue.close()
             await asyncio.wait({lead}, timeout=_DRAIN_LIMIT)
@@ -139,7 +152,7 @@ class Manager:
         await _first(self.listed(), closing.wait())
         leadership = self._parts.leadership
         while not closing.is_set():
-            if leadership.held():
+            if self.may_write():
                 await _first(self._work(), self._deposed())
             else:
                 leadership.changed.clear()
@@ -156,7 +169,7 @@ class Manager:
 
     async def _deposed(self) -> None:
         leadership = self._parts.leadership
-        while leadership.held():
+        while self.may_write():
             leadership.changed.clear()
             await leadership.changed.wait()
 
@@ -178,9 +191,30 @@ class Manager:
         return informer
 
     def _changed(self, resource: Kind, informer: Informer, change: Change) -> None:
+        if informer.side == "tenant":
+            self._trust(resource, change)
         lane = _lane(informer, change)
         for item in self._parts.kinds.affected(resource, informer.side, *change, self.scope):
             self.queue.add(item, lane)
+
+    def _trust(self, resource: Kind, change: Change) -> None:
+        """Notes what a change of a tenant object says of who answers for the tenant's APIs."""
+        before = resource.replaces(change.old) if change.old else ""
+        after = resource.replaces(change.new) if change.new else ""
+        if before == after:
+            return
+        if change.old and before:
+            del self._replacing[key_of(change.old)]
+        if change.new and after:
+            self._replacing[key_of(change.new)] = after
+        found = sorted(self._read.intersection(self._replacing.values()))
+        if found == self.replaced:
+            return
+        _log.warning("another server answers for APIs of the tenant", extra={"apis": ", ".join(found)})
+        if not found:
+            self.restored.set()
+        self.replaced = found
+        self._parts.leadership.changed.set()
 
 
 def _lane(informer: Informer, change: Change) -> Lane:

@@ -104,6 +104,11 @@ class Metrics:
             (*side, "why"),
             registry=registry,
         )
+        self.replaced = Gauge(
+            f"{prefix}replaced",
+            "APIs of the tenant that another server answers for; nothing is written meanwhile.",
+            registry=registry,
+        )
         self.fights = Gauge(
             f"{prefix}fights", "Objects of which something undoes what is written.", registry=registry
         )

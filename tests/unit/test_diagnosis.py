@@ -50,3 +50,12 @@ def test_the_newest_warning_of_the_object_is_quoted() -> None:
         "data-etcd-0 (claim) is Pending",
     ]
     assert diagnosis.reasons([pod({}, deletionTimestamp="now")]) == ["etcd-0 is terminating"]
+
+
+def test_what_the_syncer_notes_on_its_lease() -> None:
+    notes = {"vcp.dev/overdrawn": "7", "vcp.dev/replaced": "discovery.k8s.io/v1", "vcp.dev/fights": "2"}
+    slow, replaced, fights = diagnosis.pressure([{"metadata": {"annotations": notes}}])
+    assert "waits 7 s" in slow
+    assert "another server answer for discovery.k8s.io/v1" in replaced
+    assert "to 2 objects" in fights
+    assert diagnosis.pressure([{"metadata": {}}]) == []

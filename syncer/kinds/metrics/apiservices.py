@@ -1,6 +1,7 @@
 """The APIService by which the tenant's API server finds the metrics API: made and repaired.
 
-One that leads elsewhere is the choice of the tenant's admin and is left alone.
+One that leads elsewhere is the choice of the tenant's admin and is left alone. So is one that has another
+server answer for an API of Kubernetes itself; what that tells cannot be believed, which the engine sees to.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,6 @@ from syncer.core.rights import Rule
 from syncer.core.scope import Scope
 from syncer.kinds.metrics import registration
 from syncer.kinds.services import builtin
-
-_BUILT_IN = "kube-aggregator.kubernetes.io/automanaged"  # one per group and version that is not aggregated
 
 
 def _with_system(namespace: Obj, _scope: Scope) -> Iterable[Key]:
@@ -29,7 +28,6 @@ class ApiServices(Made):
     api = apis.API_SERVICES
     on_host = "nothing"
     to_tenant = "`metrics.k8s.io`, made by the syncer"
-    watches = {"tenant": f"!{_BUILT_IN}"}
     honours = ("sync.metrics",)
     also = {("tenant", apis.NAMESPACES): Trigger(_with_system)}
 
@@ -46,6 +44,12 @@ class ApiServices(Made):
 
     def is_ours(self, tenant: Obj) -> bool:
         return registration.is_ours(tenant)
+
+    def replaces(self, tenant: Obj) -> str:
+        spec = tenant.get("spec") or {}
+        if not spec.get("service"):
+            return ""
+        return "/".join(part for part in (spec.get("group"), spec.get("version")) if part)
 
     def wanted(self, key: Key, tenant: Obj | None, host: Obj | None, scope: Scope) -> Obj | None:
         return registration.api_service(scope) if scope.metrics_address and scope.webhook_ca else None
