@@ -25,6 +25,7 @@ _RELIST = Backoff(0.2, 0.2, spread=1.0)  # replicas need not relist at once
 @dataclass(frozen=True)
 class View:
     """What to watch: one kind in one namespace (or in all), perhaps by selector, and what to read of it.
+    `page` is how many objects a page of a list has.
 
     An optional view stays empty when the user may not see it or the host does not serve it."""
 
@@ -34,6 +35,7 @@ class View:
     fields: str = ""
     optional: bool = False
     shape: Any = Obj
+    page: int = 500
 
 
 class Reflector(ABC):
@@ -108,6 +110,7 @@ class Reflector(ABC):
             fields=view.fields,
             each=self.kept,
             shape=view.shape,
+            page_size=view.page,
         )
         _check(found.resource_version)
         self.replace(found)

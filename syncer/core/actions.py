@@ -65,6 +65,13 @@ class Ensure(NamedTuple):
     key: Key
 
 
+class Fetch(NamedTuple):
+    """Bring the whole of a tenant object into the store, which holds the outline of it; then plan anew."""
+
+    api: ApiResource
+    key: Key
+
+
 class TokenRequest(NamedTuple):
     """One file of a token Secret. An empty audience is the tenant API server's own."""
 
@@ -110,7 +117,7 @@ class Try(NamedTuple):
     otherwise: "tuple[Action, ...]"
 
 
-Single = Create | Patch | Absent | Delete | Ensure | Tokens | Report | Wait
+Single = Create | Patch | Absent | Delete | Ensure | Fetch | Tokens | Report | Wait
 Action = Single | Try
 
 RENEW = "vcp.dev/renew"

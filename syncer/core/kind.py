@@ -15,12 +15,14 @@ from kube import patches
 from kube.apis import ApiResource
 from kube.objects import Key, Obj, annotations_of, is_deleting, key_of, uid_of
 from syncer.core import marks
-from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Patch, Side
+from syncer.core.actions import Absent, Action, Create, Delete, Ensure, Fetch, Patch, Side
 from syncer.core.declaration import Declaration
 from syncer.core.messages import Wording, worded
 from syncer.core.rights import READ, SYNCED, Rule
 from syncer.core.scope import Scope
 
+OUTLINE = "vcp.dev/outline"
+"""Marks an object in a store as one without its `outlined` fields."""
 Index = Callable[[Obj, Scope], Iterable[Hashable]]
 
 
@@ -58,6 +60,9 @@ class Kind:
     these stay as they are, an object stays where it is filed."""
     shapes: Mapping[Side, Any] = {}
     """What any plan reads of this kind, as a TypedDict; the rest is not even decoded. By default all."""
+    outlined: tuple[str, ...] = ()
+    """The fields that make tenant objects large, if these are held only of those that are wanted on the
+    host."""
     weighed: bool = False
     """Whether its host objects are large enough to have their bytes counted (`sync.budget.mirroredMib`)."""
     honours: tuple[str, ...] = ()
@@ -105,6 +110,10 @@ class Kind:
             return kept
         obj["metadata"].pop("managedFields", None)
         return obj
+
+    def held(self, tenant: Obj, scope: Scope) -> Obj:
+        """What a store holds of a tenant object, as `kept` gives it, which may be changed."""
+        return tenant
 
     def replaces(self, tenant: Obj) -> str:
         """The API, as `discovery.k8s.io/v1`, that a tenant object has another server answer for; mostly
@@ -190,11 +199,21 @@ class Mirror(Kind):
             return self.unwanted(host, key)
         if not self.wanted(tenant, scope):
             return self.unwanted(host)
+        if OUTLINE in tenant:
+            return [Fetch(self.api, key)]
         if host is None:
             return [] if is_deleting(tenant) else self.absent(tenant, scope)
         if not marks.is_owned(host, tenant):  # an earlier object of this name: it has to go first
             return self.unwanted(host, key)
         return self.both(tenant, host, scope)
+
+    def held(self, tenant: Obj, scope: Scope) -> Obj:
+        """Its outline, unless it is wanted on the host: whatever a tenant stores would be in memory."""
+        if self.outlined and not self.wanted(tenant, scope):
+            for field in self.outlined:
+                tenant.pop(field, None)
+            tenant[OUTLINE] = True
+        return tenant
 
     def wanted(self, tenant: Obj, scope: Scope) -> bool:
         """Whether the tenant object is to be on the host at all."""

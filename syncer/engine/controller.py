@@ -21,6 +21,7 @@ from syncer.core.actions import (
     Create,
     Delete,
     Ensure,
+    Fetch,
     Patch,
     Report,
     Single,
@@ -143,11 +144,10 @@ class Controller:
 
     async def _reconcile(self, item: Item, waited: float) -> None:
         resource, scope = self._resources[item.resource], self._scope()
-        tenant, host = resource.find(item.key, scope)
+        tenant, _ = resource.find(item.key, scope)
         started = asyncio.get_running_loop().time() - waited
         try:
-            with self._metrics.planned.labels(item.resource).time():
-                plan = resource.plan(item.key, tenant, host, scope)
+            plan = await self._plan(item, scope)
             if too_large := sizes.problems(plan):
                 raise Refused(*too_large)
             if over := self._beyond(resource, plan, scope):
@@ -169,6 +169,19 @@ class Controller:
                 put_off = paced  # nothing else waits for what the tenant alone may see
         if put_off:
             raise put_off
+
+    async def _plan(self, item: Item, scope: Scope) -> list[Action]:
+        """Of whole objects, even if that takes reading some."""
+        plan = self._planned(item, scope)
+        fetches = [action for action in plan if isinstance(action, Fetch)]
+        for fetch in fetches:
+            await self._executor.fetch(fetch)
+        return self._planned(item, scope) if fetches else plan
+
+    def _planned(self, item: Item, scope: Scope) -> list[Action]:
+        resource = self._resources[item.resource]
+        with self._metrics.planned.labels(item.resource).time():
+            return resource.plan(item.key, *resource.find(item.key, scope), scope)
 
     async def _put_off(self, item: Item, paced: Paced, tenant: Obj | None) -> None:
         """Tells the tenant, if it is more than a moment."""
@@ -233,6 +246,8 @@ class Controller:
             case Absent():
                 await self._executor.absent(action)
                 return
+            case Fetch():  # what it is for has changed meanwhile
+                raise errors.ConflictError(409, {"message": f"{action.api.kind} {action.key} is not whole"})
             case Wait():
                 self._queue.add_after(item, action.seconds, Lane.RESYNC)
                 return

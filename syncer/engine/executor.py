@@ -18,7 +18,7 @@ from kube.client import Client
 from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from kube.requests import Request
 from syncer.core import actions, marks
-from syncer.core.actions import Absent, Create, Delete, Patch, Side, Tokens
+from syncer.core.actions import Absent, Create, Delete, Fetch, Patch, Side, Tokens
 from syncer.engine.metrics import Metrics, Target
 from syncer.engine.store import Stores
 
@@ -143,6 +143,19 @@ class Executor:
         if claim.uid in {"", uid_of(there)}:
             self._store(claim.side, claim.api, there)
             raise errors.ConflictError(409, {"message": f"{claim.api.kind} {claim.key} is there after all"})
+
+    async def fetch(self, action: Fetch) -> None:
+        """An object that is gone leaves the store."""
+        store = self.stores["tenant"].of(action.api)
+        known = store.get(action.key) if store else None
+        if store is None or known is None:
+            return
+        try:
+            answer = await self._send("tenant", action.api, "get", requests.get(action.api, *action.key))
+        except errors.NotFoundError:
+            store.forget(action.key, uid_of(known))
+            return
+        store.fill(answer)
 
     async def tokens(self, action: Tokens) -> None:
         """Every token of a pod, and the Secret on the host that the kubelet reads them from."""

@@ -31,6 +31,7 @@ from syncer.engine.store import Change, Store, Stores
 from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
 
 _log = logging.getLogger(__name__)
+_MANY, _FEW = 500, 20  # objects in a page of a list: those of some kinds take a MiB each
 _DRAIN_LIMIT = 4.0  # seconds; the pod's grace period is longer
 
 
@@ -131,7 +132,9 @@ class Manager:
         written is finished, and the lease given back."""
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(informer.run(), name=f"{informer.side} {informer.view.resource.plural}")
+                group.create_task(
+                    self._followed(informer), name=f"{informer.side} {informer.view.resource.plural}"
+                )
                 for informer in self.informers
             ]
             tasks.append(group.create_task(self._parts.leadership.run(), name="leadership"))
@@ -145,6 +148,15 @@ class Manager:
             await self._parts.leadership.release()
             for task in tasks:
                 task.cancel()
+
+    async def _followed(self, informer: Informer) -> None:
+        """Kinds that are held whole only if something refers to them come after what may do so."""
+        kind = next(kind for kind in self._parts.kinds if kind.api == informer.view.resource)
+        if informer.side == "tenant" and kind.outlined:
+            for other in self.informers:
+                if other.side == "tenant" and other.view.resource in kind.referrers:
+                    await other.listed.wait()
+        await informer.run()
 
     async def _lead(self) -> None:
         """Works whenever this replica leads, until the queue is closed."""
@@ -179,13 +191,14 @@ class Manager:
             name: functools.partial(_indexed, function, scope)
             for name, function in resource.indexes.get(side, {}).items()
         }
-        keep = functools.partial(_kept, resource, side, self._sharing)
+        keep = functools.partial(_kept, resource, side, self._sharing, scope)
         weighed = resource.weighed and side == "host"
         store = Store(indexes, keep, resource.indexed_by.get(side, ()), weighed=weighed)
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         shape = resource.shapes.get(side, Obj)
-        view = View(resource.api, namespace, selector.format(tenant=scope.name), shape=shape)
+        page = _FEW if resource.weighed else _MANY
+        view = View(resource.api, namespace, selector.format(tenant=scope.name), shape=shape, page=page)
         informer = Informer(self._parts.clients[side], side, view, store)
         store.on_change = functools.partial(self._changed, resource, informer)
         return informer
@@ -229,8 +242,9 @@ def _indexed(function: Index, scope: Scope, obj: Obj) -> Iterable[Hashable]:
     return function(obj, scope)
 
 
-def _kept(resource: Kind, side: Side, sharing: Sharing, obj: Obj, old: Obj | None) -> Obj:
-    return sharing.shared(resource.kept(side, obj), old)
+def _kept(resource: Kind, side: Side, sharing: Sharing, scope: Scope, obj: Obj, old: Obj | None) -> Obj:
+    kept = resource.kept(side, obj)
+    return sharing.shared(resource.held(kept, scope) if side == "tenant" else kept, old)
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -101,6 +101,13 @@ class Store:
         self._set(key, old, self._keep(obj, old))
         return True
 
+    def fill(self, obj: Obj) -> None:
+        """Takes in the whole of an object that is here as its outline, perhaps at the same version."""
+        key = key_of(obj)
+        old = self._objects.get(key)
+        if old is not None and uid_of(old) == uid_of(obj) and version_of(old) <= version_of(obj):
+            self._set(key, old, self._keep(obj, old))
+
     def _is_news(self, old: Obj | None, obj: Obj) -> bool:
         return version_of(obj) > (self.progress if old is None else version_of(old))
 

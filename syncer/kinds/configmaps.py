@@ -19,6 +19,7 @@ class ConfigMaps(Mirror):
 
     api = apis.CONFIG_MAPS
     weighed = True
+    outlined = ("data", "binaryData")
     indexes = {"host": {"serves": _serves}}
     on_host = 'only while a pod refers to it, or it has the annotation `vcp.dev/sync: "true"`'
     declared = Declaration(owned=Owned(tenant=("data", "binaryData", "immutable")), on_demand=True)

@@ -24,6 +24,7 @@ _PASSIVE = {
 class Secrets(Mirror):
     api = apis.SECRETS
     weighed = True
+    outlined = ("data",)
     on_host = "as for ConfigMaps"
     declared = Declaration(owned=Owned(tenant=("data", "immutable")), on_demand=True)
 

@@ -166,7 +166,7 @@ async def test_pods_that_are_begun_are_bound_before_the_last_of_a_burst_is_begun
         await eventually(lambda: manager.in_step)
         for number in range(100):
             cluster.tenant.put("pods", a_pod(f"web-{number}"))
-        await eventually(lambda: all(is_running(cluster, f"web-{number}") for number in range(100)))
+        await eventually(lambda: all(is_running(cluster, f"web-{number}") for number in range(100)), 60)
     assert begun_at_first_binding[0] < 50
 
 

@@ -142,6 +142,8 @@ class Pods(Mirror):
             return lifecycle.drop_tokens(key, scope)
         if tenant["spec"].get("schedulingGates"):
             return []
+        if outlines := references.outlined(tenant, scope):
+            return outlines
         body = self.to_host(tenant, scope)
         if found := tuple(references.foreign(tenant, scope)):
             raise Refused(*found)

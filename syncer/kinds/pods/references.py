@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from itertools import product
 
+from kube import apis
 from kube.objects import Key, Obj, key_of
 from syncer.core import marks
+from syncer.core.actions import Action, Fetch
 from syncer.core.declaration import Declaration, Refusal
+from syncer.core.kind import OUTLINE
 from syncer.core.messages import Wording
 from syncer.core.refusal import Problem
 from syncer.core.scope import Scope
@@ -75,6 +78,17 @@ def foreign(pod: Obj, scope: Scope) -> Iterator[Problem]:
     for plural, key in sorted(references(pod)):
         if any(marks.is_of_another(obj, key) for obj in scope.host.named(scope.host_key(key))):
             yield Problem("spec", f"refers to {key.name} ({plural}), whose name on the host is taken")
+
+
+def outlined(pod: Obj, scope: Scope) -> list[Action]:
+    """Fetches what a tenant pod refers to as far as only its outline is known: how large a container's texts
+    become depends on it."""
+    kinds = {api.plural: api for api in (apis.CONFIG_MAPS, apis.SECRETS)}
+    return [
+        Fetch(kinds[plural], key)
+        for plural, key in sorted(references(pod))
+        if plural in kinds and OUTLINE in (scope.tenant.get(kinds[plural], key) or ())
+    ]
 
 
 def translated(part: Obj, tenant: Obj, scope: Scope) -> Obj:

@@ -65,14 +65,14 @@ def test_forty_updates_of_a_fat_object_cost_the_host_a_few(place: Place) -> None
     place.kubectl("create", "-f", "-", stdin=json.dumps(fat))
     there = eventually("it is on the host", lambda: mirrored(place, "fat"))
     first = int(there["metadata"]["resourceVersion"])
-    seen = {first}
+    seen, began = {first}, time.monotonic()
     for number in range(40):
         patch = json.dumps({"data": {"n": str(number)}})
         place.kubectl("patch", "configmap", "fat", "--type=merge", "-p", patch)
         seen.add(int((mirrored(place, "fat") or there)["metadata"]["resourceVersion"]))
     eventually("the last state", lambda: (mirrored(place, "fat") or there)["data"]["n"] == "39")
     seen.add(int((mirrored(place, "fat") or there)["metadata"]["resourceVersion"]))
-    assert len(seen) <= 6, seen
+    assert len(seen) <= 6 + (time.monotonic() - began) / 10, seen  # one takes ten seconds' share
 
 
 def mirrored(place: Place, name: str) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def test_three_replicas_race_at_first_and_are_replaced_without_a_failed_request(
         host(tenant, "rollout", "restart", "deployment/api")
         host(tenant, "rollout", "status", "deployment/api", "--timeout=120s")
     assert restarts(tenant) == [0, 0, 0]
-    assert len(answers) > 50
+    assert len(answers) > 10
     assert set(answers) == {"200"}
 
 
