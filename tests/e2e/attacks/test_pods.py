@@ -30,12 +30,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "args-double": (_with(env=_DOUBLING, args=["$(V11)"]), "spec.containers[0].args[0]"),
     "command-doubles": (_with(env=_DOUBLING, command=["sh", "$(V11)"]), "spec.containers[0].command[1]"),
     "mount-doubles": (
-        {
-            "volumes": [_LARGE],
-            **_with(
-                env=_DOUBLING, volumeMounts=[{"name": "many", "mountPath": "/m", "subPathExpr": "$(V11)"}]
-            ),
-        },
+        {"volumes": [_EMPTY], **_with(env=_DOUBLING, volumeMounts=[_MOUNT])},
         "subPathExpr",
     ),
     "init-doubles": (
