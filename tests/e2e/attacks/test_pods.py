@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "host-pid": ({"hostPID": True}, "spec.hostPID"),
     "host-ipc": ({"hostIPC": True}, "spec.hostIPC"),
     "host-port": (_with(ports=[{"containerPort": 80, "hostPort": 80}]), "hostPort"),
-    "unmasked": (_with(securityContext={"procMount": "Unmasked"}), "procMount"),
+    "unmasked": ({"hostUsers": False, **_with(securityContext={"procMount": "Unmasked"})}, "procMount"),
     "unconfined": ({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, "seccompProfile"),
     "sysctl": ({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "sysctls"),
     "capability": (_with(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}), "capabilities"),
