@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import msgspec
 from aiohttp import web
@@ -33,7 +33,25 @@ _LIMIT = 4.0  # seconds: less than the API server waits
 _BODY_LIMIT = 4 * 2**20  # bytes; an object of the tenant's has at most 3 MiB
 _TAKEN = ("already allocated", "not in the valid range", "HealthCheck NodePort")
 
+# What reading a body can raise, or an object in it that is not a Service: text that is not UTF-8 or not JSON,
+# too deep nesting, wrong types. Not the API server's doing.
+_NONSENSE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
 Answer = dict[str, Any]
+
+
+class _Asked(TypedDict, total=False):
+    """What is read of an AdmissionRequest."""
+
+    uid: Required[str]
+    operation: str
+    dryRun: bool | None
+    namespace: str
+    object: Obj | None
+
+
+class _Review(TypedDict):
+    request: _Asked
 
 
 class Webhook:
@@ -114,9 +132,9 @@ async def serving(port: int, pki: Path, webhook: Webhook) -> AsyncIterator[int]:
 
     async def review(request: web.Request) -> web.Response:
         try:
-            asked = msgspec.json.decode(await request.read(), type=dict[str, Any])
-            answer = await webhook.review(asked["request"])
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            asked = msgspec.json.decode(await request.read(), type=_Review)
+            answer = await webhook.review(dict(asked["request"]))
+        except _NONSENSE as error:
             return web.Response(status=400, text=f"not an AdmissionReview: {type(error).__name__}")
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
