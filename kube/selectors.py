@@ -12,7 +12,7 @@ _KEY = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
 _VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 _EXISTS = re.compile(rf"(?P<not>!\s*)?(?P<key>{_KEY})")
 _EQUALS = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==?|!=)\s*(?P<value>{_VALUE})")
-_COMPARES = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>[<>])\s*(?P<value>[0-9]+)")
+_COMPARES = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>[<>])\s*(?P<value>[0-9]{{1,18}})")
 _IN = re.compile(rf"(?P<key>{_KEY})\s+(?P<not>not)?in\s*\((?P<values>[^()]*)\)")
 _FIELD = re.compile(r"(?P<key>[A-Za-z.]+)(?P<operator>==?|!=)(?P<value>[^=!]*)")
 

@@ -3,7 +3,9 @@
 import asyncio
 from typing import NamedTuple
 
-from kube import apis
+import msgspec
+
+from kube import apis, errors
 from kube.client import Client
 from syncer.kinds.metrics import callers
 from syncer.kinds.metrics.answers import MetricsRequest
@@ -20,6 +22,13 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
+class _Status(msgspec.Struct):
+    """What is read of a review's status."""
+
+    allowed: bool = False
+    reason: str = ""
+
+
 class Reviews:
     """Asks by SubjectAccessReview, as the syncer, for somebody else."""
 
@@ -28,7 +37,7 @@ class Reviews:
         self._known: dict[tuple[Caller, MetricsRequest], tuple[float, Verdict]] = {}
 
     async def verdict(self, caller: Caller, asked: MetricsRequest) -> Verdict:
-        """Raises KubeError."""
+        """Raises KubeError: TransportError for an answer that is not a review."""
         if callers.MASTERS in caller.groups:
             return Verdict(True)
         now = asyncio.get_running_loop().time()
@@ -36,8 +45,11 @@ class Reviews:
         if now < until:
             return verdict
         answer = await self._tenant.create(apis.SUBJECT_ACCESS_REVIEWS, "", callers.review(caller, asked))
-        status = answer.get("status") or {}
-        verdict = Verdict(bool(status.get("allowed")), status.get("reason") or "")
+        try:
+            status = msgspec.convert(answer.get("status") or {}, _Status)
+        except msgspec.ValidationError as error:
+            raise errors.TransportError(f"the answer is not a review: {error}") from error
+        verdict = Verdict(status.allowed, status.reason)
         self._known.pop((caller, asked), None)  # so that the order stays that of their ages
         while len(self._known) >= _MOST:
             del self._known[next(iter(self._known))]

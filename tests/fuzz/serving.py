@@ -1,4 +1,4 @@
-"""A loop for servers of the syncer that outlives examples, certificates, and a client that sends any bytes.
+"""A loop for servers of the syncer that outlives examples, and a client that sends any bytes.
 
 What nobody handled is an error here: an exception that reached the event loop, or one that was logged.
 """
@@ -8,13 +8,11 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
+from aiohttp.http_exceptions import BadHttpMessage
+
 from syncer.serve.connection import Connection, dial
-from vcp import pki
-from vcp.spec import load
 
 T = TypeVar("T")
 
@@ -64,12 +62,14 @@ def loop() -> Iterator[Loop]:
 
 @contextlib.contextmanager
 def logged() -> Iterator[list[str]]:
-    """Everything that is logged as an error meanwhile."""
+    """All that is logged as an error meanwhile, but for what aiohttp says of requests that are not HTTP:
+    it logs a traceback of its parser and answers 400."""
     found: list[str] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            found.append(self.format(record))
+            if not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage)):
+                found.append(self.format(record))
 
     handler = Handler(logging.ERROR)
     logging.getLogger().addHandler(handler)
@@ -77,20 +77,6 @@ def logged() -> Iterator[list[str]]:
         yield found
     finally:
         logging.getLogger().removeHandler(handler)
-
-
-def authorities(folder: Path) -> Path:
-    """The folder, with the files that a syncer is given."""
-    for name, content in pki.renew({}, pki.request(load("name: acme")), datetime.now(UTC)).files.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def client_of(folder: Path, certificate: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(folder / "server-ca.crt")
-    context.load_cert_chain(folder / f"{certificate}.crt", folder / f"{certificate}.key")
-    return context
 
 
 @contextlib.asynccontextmanager

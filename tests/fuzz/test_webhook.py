@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from streamhost import API_SERVER, NAME, Authorities
 
 from kube import errors
 from kube.objects import Key, Obj
@@ -116,16 +117,17 @@ class Server:
         self.host, metrics, self._loop = Host(), Metrics(), loop
         measured = RequestMetrics("webhook", metrics.served, metrics.serving)
         hook = Webhook(self.host, lambda: dataclasses.replace(SCOPE), measured)  # type: ignore[arg-type]
-        port = loop.enter(serving(0, fuzz.authorities(folder), hook))
-        self._url = f"https://127.0.0.1:{port}/services"
-        self._tls = fuzz.client_of(folder, "kubelet-client")
+        known = Authorities(folder)
+        known.sign("api-server", *API_SERVER)
+        port = loop.enter(serving(0, folder, hook))
+        self._url, self._tls = f"https://127.0.0.1:{port}/services", known.client("api-server")
         self._session = loop.enter(_session())
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         return self._loop.run(self._post(body))
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
-        options: Any = {"ssl": self._tls, "server_hostname": "syncer.vcp-acme.svc"}
+        options: Any = {"ssl": self._tls, "server_hostname": NAME}
         async with self._session.post(self._url, data=io.BytesIO(body), **options) as response:
             return response.status, await response.read()
 

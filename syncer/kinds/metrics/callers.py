@@ -4,6 +4,7 @@ Headers: https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregatio
 """
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -26,7 +27,8 @@ class Caller(NamedTuple):
 
 
 def of(headers: Iterable[tuple[str, str]]) -> Caller | None:
-    """None if the headers name nobody."""
+    """None if the headers name nobody, or somebody in bytes that are not text: no answer of the authoriser's
+    would be about them."""
     name = uid = ""
     groups: list[str] = []
     extra: dict[str, list[str]] = {}
@@ -40,9 +42,14 @@ def of(headers: Iterable[tuple[str, str]]) -> Caller | None:
             groups.append(value)
         elif lower.startswith(_EXTRA):
             extra.setdefault(unquote(lower.removeprefix(_EXTRA)), []).append(value)
-    if not name:
+    if not name or not all(map(_is_text, (name, uid, *groups, *extra, *chain(*extra.values())))):
         return None
     return Caller(name, tuple(groups), uid, tuple((key, tuple(values)) for key, values in extra.items()))
+
+
+def _is_text(value: str) -> bool:
+    """Whether a header's bytes were UTF-8: servers make lone surrogates of others."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def review(caller: Caller, asked: MetricsRequest) -> Obj:
