@@ -303,5 +303,5 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise errors.TransportError(f"the answer is another than expected: {error}") from error
-    except msgspec.DecodeError as error:
+    except errors.NOT_JSON as error:
         raise errors.TransportError(f"the answer is not JSON: {error}") from error

@@ -10,6 +10,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for text that is not the JSON expected, or not UTF-8, or nested too deeply."""
+
+_LONGEST = 86_400  # seconds that a server may ask a client to wait
+
 
 class KubeError(Exception):
     """The root; `retry_after` is the server's own wish in seconds, if it uttered one."""
@@ -49,16 +54,23 @@ class ApiError(KubeError):
 
     def __init__(self, status: int, body: Mapping[str, Any], retry_after: float | None = None) -> None:
         self.status = status
-        self.reason: str = body.get("reason") or ""
-        self.message: str = body.get("message") or f"HTTP {status}"
-        self.details: Mapping[str, Any] = body.get("details") or {}
-        seconds = self.details.get("retryAfterSeconds")
+        self.reason = _text(body.get("reason"))
+        self.message = _text(body.get("message")) or f"HTTP {status}"
+        details = body.get("details")
+        self.details: Mapping[str, Any] = details if isinstance(details, dict) else {}
+        seconds = _seconds(self.details.get("retryAfterSeconds"))
         self.retry_after = retry_after if retry_after is not None else seconds
         super().__init__(self.message)
 
     def has_cause(self, reason: str) -> bool:
         """Whether the Status names this cause, e.g. `NamespaceTerminating` behind a 403."""
-        return any(cause.get("reason") == reason for cause in self.details.get("causes") or ())
+        return any(cause.get("reason") == reason for cause in self.causes)
+
+    @property
+    def causes(self) -> list[Mapping[str, Any]]:
+        """What the Status names in detail, each with `reason`, `field` and `message` where it has them."""
+        found = self.details.get("causes")
+        return [cause for cause in found if isinstance(cause, dict)] if isinstance(found, list) else []
 
 
 class BadRequestError(ApiError):
@@ -119,7 +131,8 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 def from_status(body: Mapping[str, Any], code: int = 0, retry_after: float | None = None) -> ApiError:
     """The error of a Status object, as found in a failed answer or in a watch's ERROR event."""
-    status = code or body.get("code") or 500
+    told = body.get("code")
+    status = code or (told if isinstance(told, int) and told else 500)
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
     if body.get("reason") == "AlreadyExists":
         kind = AlreadyExistsError
@@ -130,7 +143,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, now: dat
     """The error of a failed answer, whether the body is a Status or the words of a load balancer."""
     try:
         decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         decoded = None
     if not isinstance(decoded, dict):
         text = body[:200].decode(errors="replace").strip()
@@ -142,9 +155,20 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds from a Retry-After header: a number or a date (RFC 9110 §10.2.3); None if it is neither."""
     if not value:
         return None
-    if value.strip().isdigit():
-        return float(value)
     try:
+        if value.strip().isdigit():
+            return _seconds(float(value))
         return max(0.0, (email.utils.parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _text(value: Any) -> str:
+    """Intermediaries and hostile servers may write anything where a text belongs."""
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: Any) -> float | None:
+    """A pause that can be made; None for what is not one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= _LONGEST else None

@@ -47,7 +47,7 @@ class WatchDecoder:
             event = self._decoder.decode(line)
             if event.type == "ERROR":  # its object is a Status, whatever is watched
                 event = _decoder(dict[str, Any]).decode(line)
-        except msgspec.DecodeError as error:
+        except errors.NOT_JSON as error:
             raise errors.TransportError(f"the watch sent a broken event: {error}") from error
         if event.type == "ERROR":
             raise errors.from_status(event.object)

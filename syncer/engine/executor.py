@@ -105,7 +105,7 @@ class Executor:
         try:
             answer = await self._write(action.side, action.api, verb, action.key, request)
         except errors.InvalidError as error:
-            if any(cause.get("field") == "metadata.uid" for cause in error.details.get("causes") or ()):
+            if any(cause.get("field") == "metadata.uid" for cause in error.causes):
                 raise errors.ConflictError(409, {"message": error.message}) from error
             raise
         except errors.NotFoundError as error:
