@@ -114,12 +114,13 @@ def refusal(status: int, body: str) -> Refused:
     text = body.strip()
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except errors.NOT_JSON:
         found = None
     if isinstance(found, dict):
-        causes = (found.get("details") or {}).get("causes") or ()
-        told = [cause.get("message") for cause in causes if cause.get("reason") == "UnexpectedServerResponse"]
-        text = next(filter(None, told), "") or found.get("message") or text
+        causes = errors.from_status(found).causes
+        told = [one.get("message") for one in causes if one.get("reason") == "UnexpectedServerResponse"]
+        texts = (one for one in (*told, found.get("message")) if one and isinstance(one, str))
+        text = next(texts, text)
     text = text.removeprefix(_INTERNAL)
     if status == 401 or (status == 403 and text.find(" cannot ") > 0 and 'User "' in text):
         return Refused(502, "the host does not let the syncer speak to pods")

@@ -16,8 +16,8 @@ from syncer.serve.connection import Connection, dial
 
 T = TypeVar("T")
 
-ANSWERED_WITHIN = 5.0  # seconds for an example, which takes milliseconds
-_PATIENCE = 0.05  # seconds that a client waits for an answer before it says that it sends no more
+ANSWERED_WITHIN = 15.0  # seconds for an example, which takes milliseconds on an idle machine
+_PATIENCE = 0.02  # seconds that a client waits for an answer before it says that it sends no more
 
 
 class Loop:
@@ -90,7 +90,9 @@ async def connected(port: int, client: ssl.SSLContext | None, name: str) -> Asyn
         connection.close()
 
 
-async def said(port: int, client: ssl.SSLContext | None, name: str, *pieces: bytes) -> bytes:
+async def said(
+    port: int, client: ssl.SSLContext | None, name: str, *pieces: bytes, patience: float = _PATIENCE
+) -> bytes:
     """All that a server says to these bytes until it closes the connection."""
     async with connected(port, client, name) as connection:
         reading = asyncio.ensure_future(_all(connection))
@@ -98,7 +100,7 @@ async def said(port: int, client: ssl.SSLContext | None, name: str, *pieces: byt
             with contextlib.suppress(OSError):  # it need not hear us out
                 for piece in pieces:
                     await connection.write(piece)
-                await asyncio.wait([reading], timeout=_PATIENCE)
+                await asyncio.wait([reading], timeout=patience)
                 await connection.write_eof()
             return await reading
         finally:
