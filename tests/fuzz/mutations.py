@@ -74,6 +74,7 @@ _ALWAYS = frozenset(
     ]
 )
 _IDENTITY = frozenset({"kind", "apiVersion", "uid", "resourceVersion"})
+_KEY = frozenset({("metadata", "name"), ("metadata", "namespace")})
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -145,7 +146,7 @@ def retyped(draw: Draw, given: Any, most: int = 4) -> Any:
     for _ in range(draw(st.integers(1, most))):
         path = draw(st.sampled_from([path for path in places(whole) if len(path) > 1]))
         holder, name = at(whole, path[:-1]), path[-1]
-        if name in _IDENTITY:
+        if name in _IDENTITY or path[1:] in _KEY:
             continue
         if name not in _ALWAYS and draw(st.integers(0, 3)) == 0:
             del holder[name]

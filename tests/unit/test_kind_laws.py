@@ -145,20 +145,25 @@ def stored(world: World) -> list[Obj | None]:
 def test_every_host_object_is_marked_owned_named_and_in_our_namespace(case: Case) -> None:
     world = case.world()
     for item, action, obj in written(world, "host"):
-        if isinstance(action, Patch):
-            told = obj.get("metadata") or {}
-            for field in ("labels", "annotations"):
-                taken = [key for key, value in (told.get(field) or {}).items() if value is None]
-                assert not {marks.TENANT, marks.NAMESPACE, marks.NAME, marks.UID} & set(taken), item
-            assert not {"namespace", "name", "ownerReferences"} & set(told), item
-            continue
-        key = Key(labels_of(obj)[marks.NAMESPACE], annotations_of(obj)[marks.NAME])
-        tenant = annotations_of(obj)[marks.UID]
-        assert labels_of(obj)[marks.TENANT] == world.scope.name
-        assert obj["metadata"]["namespace"] == world.scope.namespace
-        assert obj["metadata"]["name"].split(".")[0] == names.host_name(world.scope.name, *key)
-        assert [one["uid"] for one in obj["metadata"]["ownerReferences"]] == [world.scope.anchor]
-        assert tenant in {uid_of(one) for one in world.objects("tenant")}
+        is_marked(world, item, action, obj)
+
+
+def is_marked(world: World, item: Item, action: Any, obj: Any) -> None:
+    """The law for what one action writes to the host."""
+    if isinstance(action, Patch):
+        told = obj.get("metadata") or {}
+        for field in ("labels", "annotations"):
+            taken = [key for key, value in (told.get(field) or {}).items() if value is None]
+            assert not {marks.TENANT, marks.NAMESPACE, marks.NAME, marks.UID} & set(taken), item
+        assert not {"namespace", "name", "ownerReferences"} & set(told), item
+        return
+    key = Key(labels_of(obj)[marks.NAMESPACE], annotations_of(obj)[marks.NAME])
+    tenant = annotations_of(obj)[marks.UID]
+    assert labels_of(obj)[marks.TENANT] == world.scope.name
+    assert obj["metadata"]["namespace"] == world.scope.namespace
+    assert obj["metadata"]["name"].split(".")[0] == names.host_name(world.scope.name, *key)
+    assert [one["uid"] for one in obj["metadata"]["ownerReferences"]] == [world.scope.anchor]
+    assert tenant in [uid_of(one) for one in world.objects("tenant")]
 
 
 @every_case

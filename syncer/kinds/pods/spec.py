@@ -67,7 +67,7 @@ def host_container(container: Obj, tenant: Obj, scope: Scope) -> Obj:
 def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
     given = tenant["spec"]
     spec: dict[str, Any] = {field: value for field, value in given.items() if field not in _DROPPED}
-    lists = [field for field in ("initContainers", "containers") if field in given]
+    lists = [field for field in ("initContainers", "containers") if given.get(field)]
     spec |= {field: [_host_container(each, tenant) for each in given[field]] for field in lists}
     spec = references.translated(spec, tenant, scope)
     services = servicelinks.source(tenant, scope)
@@ -77,7 +77,7 @@ def _host_spec(tenant: Obj, scope: Scope, name: str) -> Obj:
         spec["serviceAccountName"] = SERVICE_ACCOUNT
     spec["automountServiceAccountToken"] = accounts.enabled and accounts.tokens
     spec["enableServiceLinks"] = False
-    if "volumes" in spec:
+    if spec.get("volumes"):
         spec["volumes"] = [volumes.host_volume(each, tenant, scope, name) for each in spec["volumes"]]
     spec.update(dns.host_dns(tenant, scope))
     if not given.get("hostname") and not given.get("hostnameOverride") and not given.get("hostNetwork"):

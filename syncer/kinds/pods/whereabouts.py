@@ -17,7 +17,7 @@ def addresses(pod: Obj) -> Iterable[str]:
     """Those of the pod's own: on the network of its node, they are the node's."""
     if pod["spec"].get("hostNetwork") or is_finished(pod):
         return ()
-    return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or ()]
+    return [one["ip"] for one in (pod.get("status") or {}).get("podIPs") or () if one.get("ip")]
 
 
 def whereabouts(pod: Obj) -> Any:
