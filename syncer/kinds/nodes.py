@@ -102,11 +102,15 @@ def _idle(tenant: Obj, scope: Scope) -> list[Action]:
     """A Node without pods stays for some minutes: `kubectl logs` of pods that follow, fewer writes."""
     key, uid = key_of(tenant), uid_of(tenant)
     try:
-        remaining = float(annotations_of(tenant)[IDLE_SINCE]) + IDLE_SECONDS - scope.now
+        idle = scope.now - float(annotations_of(tenant)[IDLE_SINCE])
     except (KeyError, ValueError):
+        idle = -1.0
+    if not idle >= 0:  # not said yet, or by the tenant: a time to come, or none at all
         body = {"metadata": {"annotations": {IDLE_SINCE: str(int(scope.now))}}}
         return [Patch("tenant", apis.NODES, key, uid, body, type="merge"), Wait(IDLE_SECONDS)]
-    return [Wait(remaining)] if remaining > 0 else [Delete("tenant", apis.NODES, key, uid)]
+    if idle < IDLE_SECONDS:
+        return [Wait(IDLE_SECONDS - idle)]
+    return [Delete("tenant", apis.NODES, key, uid)]
 
 
 def _pseudo(name: str, pods: Sequence[Obj], current: Obj, scope: Scope) -> Obj:

@@ -29,7 +29,7 @@ TEXTS: tuple[str, ...] = (
         "limits.cpu",
         "2026-01-01T00:00:00Z",
     ),
-    *("None", "ExternalName", "ClusterFirst", "9" * 5000, "x" * 300),
+    *("None", "ExternalName", "ClusterFirst", "9" * 5000, "x" * 300, "inf", "nan"),
 )
 NUMBERS: tuple[Any, ...] = (0, 1, -1, 2**31, -(2**31), 2**53, 2**63, 2**64, 10**30, 0.5, -0.0, 1e308)
 ODD: tuple[Any, ...] = (

@@ -109,6 +109,15 @@ def test_a_kubelet_address_changed_in_the_tenant_is_repaired() -> None:
     assert patch.body["status"]["addresses"][-1] == KUBELET
 
 
+@pytest.mark.parametrize("since", ["inf", "nan", "-inf", "x", str(int(NOW) + 1)])
+def test_the_tenant_cannot_keep_an_idle_node_by_its_annotation(since: str) -> None:
+    idle = there(pseudo(), **{"vcp.dev/idle-since": since})
+    first, *_ = plan(Nodes(), podcases.scope(tenant=[idle], now=NOW))
+    assert isinstance(first, Delete) == (since == "-inf")
+    if isinstance(first, Patch):
+        assert first.body == {"metadata": {"annotations": {"vcp.dev/idle-since": str(int(NOW))}}}
+
+
 def test_an_idle_node_goes_after_some_minutes() -> None:
     mark, wait = plan(Nodes(), podcases.scope(tenant=[there(pseudo())]))
     assert isinstance(mark, Patch)
