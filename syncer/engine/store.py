@@ -146,6 +146,9 @@ class Store:
         self.progress = version
 
     def _set(self, key: Key, old: Obj | None, new: Obj | None) -> None:
+        """Raises what an index makes of a broken object, before anything has changed: once stored, it would
+        make every newer version of itself fail, too."""
+        filed = self._filed(old, new)
         if new is None:
             del self._objects[key]
         else:
@@ -155,10 +158,16 @@ class Store:
             self.weight += weight - self._weights.pop(key, 0)
             if new is not None:
                 self._weights[key] = weight
-        if not self._stays_filed(old, new):
-            for name, function in self._functions.items():
-                self._file(self._indexes[name], key, _values(function, old), _values(function, new))
+        for name, before, after in filed:
+            self._file(self._indexes[name], key, before, after)
         self.on_change(Change(old, new))
+
+    def _filed(self, old: Obj | None, new: Obj | None) -> list[tuple[str, set[Hashable], set[Hashable]]]:
+        """The values under which an object was and is filed, of each index."""
+        if self._stays_filed(old, new):
+            return []
+        functions = self._functions.items()
+        return [(name, _values(function, old), _values(function, new)) for name, function in functions]
 
     def _stays_filed(self, old: Obj | None, new: Obj | None) -> bool:
         if old is None or new is None or not self._indexed_by:

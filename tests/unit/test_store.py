@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from kube.objects import Key
 from syncer.engine.store import Change, Store
 
@@ -17,6 +19,15 @@ def test_an_older_version_never_replaces_a_newer_one() -> None:
     assert not store.put(obj("a", 9))  # as text, "9" would be greater
     assert not store.put(obj("a", 10))
     assert store.put(obj("a", 100))
+
+
+def test_what_an_index_cannot_read_is_not_stored_and_so_does_not_spoil_what_comes_after() -> None:
+    store = Store({"app": lambda found: [found["metadata"]["labels"]["app"]]})
+    store.put(obj("a", 1, app="web"))
+    with pytest.raises(KeyError):
+        store.put(obj("a", 2))
+    assert store.put(obj("a", 3, app="db"))
+    assert [len(store.indexed("app", app)) for app in ("web", "db")] == [0, 1]
 
 
 def test_a_late_deletion_spares_the_object_that_came_after() -> None:
