@@ -161,7 +161,7 @@ def test_any_bytes(server: Server, sent: bytes, secure: bool) -> None:
 TWICE = b"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
 
-@examples(350)
+@examples(300)
 @given(requests(), st.lists(st.integers(1, 400), max_size=2))
 @example(b"GET /containerLogs/default/web/main HTTP/1.1\r\n" + TWICE, [])
 @example(b"GET /containerLogs/default/\xff/main HTTP/1.1\r\nHost: x\r\n\r\n", [])

@@ -31,18 +31,26 @@ from tests.unit import podcases
 from tests.unit.test_kind_laws import flat, is_marked
 from tests.worlds import Case, World, cases, merge
 
-# What no tenant may have on the host, put where it has no business.
-_COVETED = {
-    "hostNetwork": True,
-    "hostPID": True,
-    "hostPath": {"path": "/"},
-    "securityContext": {"privileged": True},
-    "privileged": True,
-    "capabilities": {"add": ["SYS_ADMIN"]},
-    "hostPort": 22,
+# What no tenant may have on the host: where it would belong, and put where it has no business.
+_OF_PODS = {
+    **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "automountServiceAccountToken"), True),
     "serviceAccountName": "default",
     "nodeName": "node-1",
     "priorityClassName": "system-node-critical",
+    "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
+}
+_OF_CONTAINERS = {
+    "securityContext": {"privileged": True},
+    "ports": [{"containerPort": 22, "hostPort": 22}],
+    "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+}
+_COVETED = {
+    **_OF_PODS,
+    **_OF_CONTAINERS,
+    "hostPath": {"path": "/"},
+    "privileged": True,
+    "capabilities": {"add": ["SYS_ADMIN"]},
+    "hostPort": 22,
     "selector": {"app": "x"},
     "namespaceSelector": {},
     "labels": {"vcp.dev/tenant": "other", "vcp.dev/namespace": "other"},
@@ -51,7 +59,6 @@ _COVETED = {
     "externalIPs": ["192.0.2.1"],
     "ephemeral": {},
     "downwardAPI": {"items": [{"path": "x", "fieldRef": {"fieldPath": "spec.nodeName"}}]},
-    "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
 }
 _HOST_WIDE = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -96,7 +103,9 @@ def _statuses() -> Iterator[Case]:
 @st.composite
 def nearly(draw: st.DrawFn, side: str, change: Any) -> Case:
     """A golden case of which some objects of a side are changed."""
-    case = draw(st.sampled_from([case for case in known() if getattr(case, side)]))
+    found = [case for case in known() if getattr(case, side)]
+    kind = draw(st.sampled_from([*dict.fromkeys(case.kind for case in found), "pods", "pods", "pods"]))
+    case = draw(st.sampled_from([case for case in found if case.kind == kind]))
     objects = list(getattr(case, side))
     for place in draw(st.sets(st.integers(0, len(objects) - 1), min_size=1, max_size=2)):
         objects[place] = draw(change(objects[place]))
@@ -230,6 +239,31 @@ def never_fails(case: Case) -> None:
 @examples(500)
 @given(nearly("tenant", functools.partial(mutated, fields=_COVETED)))
 def test_plans_of_any_tenant_objects(case: Case) -> None:
+    may_fail(case)
+
+
+@st.composite
+def coveting(draw: st.DrawFn) -> Case:
+    """A pod that asks for more than it may, and beside that is nearly right."""
+    found = [case for case in known() if case.kind == "pods" and case.tenant]
+    case = draw(st.sampled_from([case for case in found if case.tenant[-1]["kind"] == "Pod"]))
+    *others, pod = copy.deepcopy(case.tenant)
+    spec = pod.get("spec") or {}
+    containers = [one for field in _CONTAINERS for one in spec.get(field) or ()]
+    for holder, fields in ((spec, _OF_PODS), *((one, _OF_CONTAINERS) for one in containers)):
+        for field in draw(st.sets(st.sampled_from(sorted(fields)), max_size=1)):
+            holder[field] = fields[field]
+    changed = draw(st.just(pod) | mutated(pod, fields=_COVETED, most=1))
+    return msgspec.structs.replace(case, tenant=(*others, changed))
+
+
+@examples(250)
+@given(coveting())
+def test_plans_of_pods_that_ask_for_more(case: Case) -> None:
+    may_fail(case)
+
+
+def may_fail(case: Case) -> None:
     world = filled(case)
     for item in items(world):
         before = copy.deepcopy(world._objects)
