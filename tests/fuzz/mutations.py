@@ -40,37 +40,10 @@ ODD: tuple[Any, ...] = (
 # Fields that an API server writes even if they are empty, as far as plans rely on them.
 _ALWAYS = frozenset(
     [
-        *(
-            "apiVersion",
-            "kind",
-            "metadata",
-            "name",
-            "namespace",
-            "uid",
-            "resourceVersion",
-            "creationTimestamp",
-        ),
-        *(
-            "spec",
-            "status",
-            "containers",
-            "key",
-            "operator",
-            "type",
-            "fieldPath",
-            "path",
-            "port",
-            "containerPort",
-        ),
-        *(
-            "topologyKey",
-            "podAffinityTerm",
-            "preference",
-            "resource",
-            "address",
-            "addressType",
-            "involvedObject",
-        ),
+        *("apiVersion", "kind", "metadata", "name", "namespace", "uid", "resourceVersion"),
+        *("creationTimestamp", "spec", "status", "containers", "key", "operator", "type", "fieldPath"),
+        *("path", "port", "containerPort", "topologyKey", "podAffinityTerm", "preference", "resource"),
+        *("address", "addressType", "involvedObject", "ip"),
     ]
 )
 _IDENTITY = frozenset({"kind", "apiVersion", "uid", "resourceVersion"})
@@ -153,6 +126,15 @@ def retyped(draw: Draw, given: Any, most: int = 4) -> Any:
         else:
             holder[name] = _like(draw, name, holder[name])
     return whole[""]
+
+
+def lacking(given: Any) -> Iterator[Any]:
+    """The object without each of the fields that an API server may leave out, one at a time."""
+    for path in places(given):
+        if path[-1] not in _ALWAYS and isinstance(path[-1], str):
+            whole = copy.deepcopy(given)
+            del at(whole, path[:-1])[path[-1]]
+            yield whole
 
 
 def _like(draw: Draw, name: Any, value: Any) -> Any:

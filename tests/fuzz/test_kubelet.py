@@ -158,6 +158,10 @@ def test_any_bytes(server: Server, sent: bytes, secure: bool) -> None:
     assert server.host.heads == []
 
 
+TELLING = (
+    b"Host: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n"
+    b"Impersonate-User: admin\r\nX-Remote-User: admin\r\n\r\n"
+)
 TWICE = b"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
 
@@ -167,6 +171,7 @@ TWICE = b"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\
 @example(b"GET /containerLogs/default/\xff/main HTTP/1.1\r\nHost: x\r\n\r\n", [])
 @example(b"GET /containerLogs/default/web/main?\xff HTTP/1.1\r\nHost: x\r\n\r\n", [])
 @example(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", [])
+@example(b"POST /exec/default/web/main?command=a HTTP/1.1\r\n" + TELLING, [])
 @example(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n", [])
 @example(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", [])
 @example(b"CONNECT /healthz HTTP/1.1\r\nHost: x\r\n\r\n", [])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,11 +26,11 @@ from syncer.core.refusal import Refused
 from syncer.core.scope import Scope
 from syncer.kinds.pods import references, tokens
 from tests.fuzz.effort import examples
-from tests.fuzz.mutations import mutated, retyped
+from tests.fuzz.mutations import lacking, mutated, retyped
 from tests.golden import test_status
 from tests.unit import podcases
 from tests.unit.test_kind_laws import flat, is_marked
-from tests.worlds import Case, World, cases, merge
+from tests.worlds import SIDES, Case, World, cases, merge
 
 # What no tenant may have on the host: where it would belong, and put where it has no business.
 _OF_PODS = {
@@ -224,6 +225,17 @@ def test_plans_of_tenant_objects_of_the_right_types(case: Case) -> None:
 @given(nearly("host", retyped))
 def test_plans_of_host_objects_of_the_right_types(case: Case) -> None:
     never_fails(case)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_plans_of_objects_that_lack_a_field(side: str) -> None:
+    """Each field once, as no few hundred random examples do."""
+    for case in cases():
+        objects = getattr(case, side)
+        for place, obj in enumerate(objects):
+            for changed in lacking(obj):
+                others = (*objects[:place], changed, *objects[place + 1 :])
+                never_fails(msgspec.structs.replace(case, **{side: others}))
 
 
 def never_fails(case: Case) -> None:
