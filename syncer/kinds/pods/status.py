@@ -218,7 +218,7 @@ def _container_statuses(
 def _container_status(status: Obj, own: Obj, on_host: Mapping[str, Any], wording: Wording) -> Obj:
     shown = dict(status)
     if status.get("image") == on_host.get("image"):
-        shown["image"] = own["image"]
+        shown["image"] = own.get("image", "")
     if mounts := status.get("volumeMounts"):
         paths = {mount["mountPath"] for mount in own.get("volumeMounts") or _EMPTY}
         _keep(shown, "volumeMounts", [mount for mount in mounts if mount["mountPath"] in paths])
