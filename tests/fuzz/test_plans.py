@@ -197,15 +197,21 @@ def refers_to_its_own(pod: Obj, world: World) -> None:
     """Every name in a host pod is that of a host object of the tenant's own."""
     namespace = labels_of(pod)[marks.NAMESPACE]
     theirs = {name for one in world.objects("tenant") for name in _texts(one)}
-    mapped = {names.host_name(world.scope.name, namespace, name) for name in theirs}
+    mapped = {mapped for name in theirs for mapped in names.host_names(world.scope.name, namespace, name)}
     claims = {
-        names.host_name(world.scope.name, namespace, references.claim_name(name, volume))
+        mapped
         for name in (one["metadata"].get("name") for one in world.objects("tenant"))
         for volume in (volume.get("name") for volume in pod["spec"].get("volumes") or ())
         if isinstance(name, str) and isinstance(volume, str)
+        for mapped in names.host_names(world.scope.name, namespace, references.claim_name(name, volume))
     }
     own = {"vcp-workload", tokens.secret_name(pod["metadata"]["name"]), *mapped, *claims}
-    assert {key.name for _, key in references.DECLARED.referred(pod)} <= own
+    told = f"{names.host_name(world.scope.name, '', namespace)}."  # of services, to all pods of the namespace
+    assert not [
+        key.name
+        for _, key in references.DECLARED.referred(pod)
+        if key.name not in own and not key.name.startswith(told)
+    ]
 
 
 def _texts(value: Any) -> Iterator[str]:
