@@ -55,6 +55,13 @@ class Cluster:
                 self._start_rest(plane, agents)
             with step(f"nodes ready: {', '.join(agent.node.name for agent in agents)}"):
                 self._wait_for_nodes([agent.node for agent in agents])
+                for agent in agents:
+                    self.daemons.ensure(agent.firewall())
+            with step("NetworkPolicies are enforced"):
+                for agent in agents:
+                    why = self._tail(agent.firewall().name)
+                    stands = partial(network.enforces, agent.node.namespace)
+                    wait_until(f"{agent.node.name}'s firewall", stands, DEADLINE, why=why)
             with step("CoreDNS answers"):
                 rollout = ("rollout", "status", "deployment/coredns", f"--timeout={DEADLINE:.0f}s")
                 self.kubectl("-n", "kube-system", *rollout)

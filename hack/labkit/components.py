@@ -153,7 +153,7 @@ class ControlPlane:
 
 
 class NodeAgents:
-    """containerd, kubelet and kube-proxy of one node, and the files that they read."""
+    """containerd, kubelet, kube-proxy and firewall of one node, and the files that they read."""
 
     def __init__(self, node: Node, binaries: dict[str, Path]) -> None:
         self.node, self.lab, self.binaries = node, node.lab, binaries
@@ -185,6 +185,22 @@ class NodeAgents:
         )
         env = {"PATH": SYSTEM_PATH}
         return self._component("kube-proxy", *command, env=env, inputs=("kube-proxy.yaml",))
+
+    def firewall(self) -> Component:
+        """Enforces NetworkPolicies for the node's pods, by iptables and ipset; the other parts of kube-router
+        stay off, since kube-proxy and the fabric do their work. It exits where its Node is not there yet."""
+        command = (
+            str(self.binaries["kube-router"]),
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            "--run-loadbalancer=false",
+            f"--kubeconfig={self.lab.pki}/kube-router.kubeconfig",
+            f"--hostname-override={self.node.name}",
+            f"--service-cluster-ip-range={network.SERVICE_CIDR}",
+            "--health-port=0",  # it is healthy before its first rule; network.enforces looks at the rules
+        )
+        return self._component("kube-router", *command, env={"PATH": SYSTEM_PATH})
 
     def files(self) -> dict[str, str]:
         """Name below the node's folder -> content."""

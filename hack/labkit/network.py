@@ -6,6 +6,7 @@ is created in the machine's own network namespace. Addresses may repeat between 
 
 import ctypes
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,8 @@ FABRIC = "fabric"  # the bridge in the first node's namespace that every node ha
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Set in each node's namespace: forward between pods, and let kube-proxy see what crosses the bridge.
+# Set in each node's namespace: forward between pods, and let kube-proxy and the firewall see what crosses the bridge:
+# without that, no policy would bind pods of one node among themselves.
 SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",
@@ -125,6 +127,16 @@ def route_pods(namespace: Path, device: str, others: list[Addresses]) -> None:
                 run("ip", "route", "del", words[0], "dev", device)
         for pods, node in wanted.items():
             run("ip", "route", "replace", pods, "via", node, "dev", device)
+
+
+def enforces(namespace: Path) -> bool:
+    """Whether kube-router has written all rules of a node once: the one that accepts what the policies have
+    let through comes with the first whole set."""
+    with entered(namespace):
+        shown = subprocess.run(
+            ["iptables", "-w", "-S", "KUBE-ROUTER-FORWARD"], capture_output=True, text=True, check=False
+        )
+    return "-j ACCEPT" in shown.stdout
 
 
 def unlink(first: Path, address: Addresses) -> None:

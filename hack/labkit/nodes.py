@@ -67,7 +67,7 @@ def remove(cluster: Cluster, name: str) -> None:
 
 
 def _dismantle(cluster: Cluster, node: Node) -> None:
-    for component in ("kubelet", "kube-proxy", "containerd"):
+    for component in ("kubelet", "kube-proxy", "kube-router", "containerd"):
         cluster.daemons.stop(f"{component}-{node.number}")
         cluster.daemons.log(f"{component}-{node.number}").unlink(missing_ok=True)
     for pid in cgroups.processes(cluster.lab.system_cgroup):

@@ -83,6 +83,7 @@ def _certify(lab: Lab, nodes: list[Node]) -> None:
         ("controller-manager", "system:kube-controller-manager", ()),
         ("scheduler", "system:kube-scheduler", ()),
         ("kube-proxy", "system:kube-proxy", ()),
+        ("kube-router", "kube-router", ()),
     ):
         authority.issue(user, name, groups)
         path = lab.kubeconfig if user == "admin" else folder / f"{user}.kubeconfig"
