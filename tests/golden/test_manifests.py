@@ -51,6 +51,7 @@ def outcome(case: Path) -> tuple[render.Step, ...]:
             "kubelet": "10.43.1.4",
         },
         host_api_addresses=("198.51.100.1",),
+        host_api_ports=(6443,),
     )
     names = {
         *(f"{leaf.name}.{part}" for leaf in render.pki_request(spec, facts).leafs for part in ("crt", "key")),

@@ -33,13 +33,16 @@ async def test_facts_come_from_the_hosts_objects(api: FakeApi, client: Client) -
     api.put("storageclasses", {"metadata": {"name": "std", "annotations": default}})
     service = {"kubernetes.io/service-name": "kubernetes"}
     own = {"metadata": {"name": "kubernetes", "namespace": "default", "labels": service}}
-    api.put("endpointslices", own | {"endpoints": [{"addresses": ["172.30.0.10"]}]})
+    api.put(
+        "endpointslices", own | {"endpoints": [{"addresses": ["172.30.0.10"]}], "ports": [{"port": 6443}]}
+    )
     api.put("namespaces", namespace("vcp-a"))
     api.put("namespaces", namespace("vcp-a-work", **{"vcp.dev/made-namespace": "true"}))
     found = await facts.survey(client, SPEC)
     assert found.facts == render.Facts(
         service_cidr="10.43.0.0/16,fd00::/108",
         host_api_addresses=("172.30.0.10",),
+        host_api_ports=(6443,),
         foreign_namespaces=frozenset({"vcp-a"}),
         host_version="v1.36.3",
     )

@@ -199,7 +199,7 @@ def test_the_resolver_finds_the_api_by_its_address(address: str, endpoint: str) 
 
 
 def policies(*host_api: str) -> dict[str, render.Obj]:
-    found = isolation.isolation(load("name: a"), host_api, "10.43.0.0/16,fd00::/108")
+    found = isolation.isolation(load("name: a"), host_api, "10.43.0.0/16,fd00::/108", (6443, 8443))
     return {obj["metadata"]["name"]: obj["spec"] for obj in found if obj["kind"] == "NetworkPolicy"}
 
 
@@ -214,6 +214,10 @@ def test_the_syncer_reaches_the_hosts_api_and_nothing_else_outside() -> None:
         "10.43.0.1/32",
         "fd00::1/128",
     ]
+    rules = [rule for rule in policies("198.51.100.1")["vcp-syncer"]["egress"] if "ipBlock" in rule["to"][0]]
+    assert [ports([rule]) for rule in rules] == [{("TCP", 6443), ("TCP", 8443)}, {("TCP", 443)}], (
+        "kubelets listen at the same addresses"
+    )
     assert blocks_of(policies()["vcp-syncer"]) == ["0.0.0.0/0", "::/0"], (
         "unknown addresses must not cut it off"
     )

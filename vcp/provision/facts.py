@@ -49,12 +49,13 @@ async def survey(host: Client, spec: specs.Spec) -> Survey:
         version = group.create_task(host.send(requests.raw("/version")), name="host version")
         classes = group.create_task(_storage_classes(host), name="storage classes")
         cidr = group.create_task(service_cidr(host, spec), name="service CIDR")
-        own = group.create_task(_host_api(host), name="host API addresses")
+        own = group.create_task(_host_api(host), name="host API")
         stored = group.create_task(files(host, spec), name="key material")
         foreign = group.create_task(_foreign(host, spec), name="namespaces")
     found = render.Facts(
         service_cidr=cidr.result(),
-        host_api_addresses=own.result(),
+        host_api_addresses=own.result()[0],
+        host_api_ports=own.result()[1],
         foreign_namespaces=foreign.result(),
         host_version=version.result()["gitVersion"],
     )
@@ -117,23 +118,19 @@ async def _foreign(host: Client, spec: specs.Spec) -> frozenset[str]:
     return frozenset(found)
 
 
-async def _host_api(host: Client) -> tuple[str, ...]:
-    """Where the host's API servers answer, which no workload of a tenant may reach."""
+async def _host_api(host: Client) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Addresses and ports where the host's API servers answer, which no workload of a tenant may reach."""
     try:
         found = await host.list(
             apis.ENDPOINT_SLICES, "default", labels="kubernetes.io/service-name=kubernetes"
         )
     except kube.ForbiddenError:
-        return ()
-    return tuple(
-        sorted(
-            {
-                address
-                for piece in found
-                for one in piece.get("endpoints") or ()
-                for address in one["addresses"]
-            }
-        )
+        return (), ()
+    endpoints = (one for piece in found for one in piece.get("endpoints") or ())
+    ports = (one.get("port") for piece in found for one in piece.get("ports") or ())
+    return (
+        tuple(sorted({address for one in endpoints for address in one["addresses"]})),
+        tuple(sorted({port for port in ports if port})),
     )
 
 

@@ -44,6 +44,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses and names of its load balancer, or of the nodes for a node port."""
     host_api_addresses: tuple[str, ...] = ()
     """Where the host's own API answers, outside of what spec.network.deny covers."""
+    host_api_ports: tuple[int, ...] = ()
+    """Its ports there; without any, all are taken for it."""
     foreign_namespaces: frozenset[str] = frozenset()
     """Those of the tenant's namespaces that existed before and do not carry vcp's mark."""
     host_version: str = ""
@@ -58,7 +60,7 @@ class Step(msgspec.Struct, frozen=True):
 
 def render_access(spec: Spec, facts: Facts) -> tuple[Step, ...]:
     """Everything that can be made before the API's address is known: nothing of it runs."""
-    bounds = isolation.isolation(spec, facts.host_api_addresses, facts.service_cidr)
+    bounds = isolation.isolation(spec, facts.host_api_addresses, facts.service_cidr, facts.host_api_ports)
     return (
         Step("namespaces", tuple(isolation.namespaces(spec, facts.foreign_namespaces))),
         Step("foundation", (*bounds, *syncer.rights(spec), *api.services(spec))),

@@ -9,6 +9,9 @@ from vcp.render.encoding import secret_data
 from vcp.render.manifests import objects
 from vcp.spec import Spec, dump
 
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_SERVICE_PORT = 443  # of the Service `default/kubernetes`, which API servers make with this port
+
 
 def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
     """The two namespaces, or the one, and the record of the spec.
@@ -27,7 +30,9 @@ def namespaces(spec: Spec, foreign: Collection[str]) -> list[Obj]:
     return [*(each for each in result if each["metadata"]["name"] not in foreign), record]
 
 
-def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[Obj]:
+def isolation(
+    spec: Spec, host_api: Collection[str], service_cidr: str, host_api_ports: Collection[int] = ()
+) -> list[Obj]:
     """All that has to stand before the first process of the tenant runs."""
     found = objects(spec, "isolation")
     quota, limits = found["ResourceQuota/vcp-quota"], found["LimitRange/vcp-limits"]
@@ -49,20 +54,32 @@ def isolation(spec: Spec, host_api: Collection[str], service_cidr: str) -> list[
             _of_tenant(obj, spec)
     _world(found["NetworkPolicy/vcp-workloads"], spec, host_api)
     if host_api:
-        _host_api(found["NetworkPolicy/vcp-syncer"], host_api, service_cidr)
+        _host_api(found["NetworkPolicy/vcp-syncer"], host_api, host_api_ports, service_cidr)
     return list(found.values())
 
 
-def _host_api(policy: Obj, addresses: Collection[str], service_cidr: str) -> None:
-    """Narrows the syncer's way out to where the host's API answers.
+def _host_api(policy: Obj, addresses: Collection[str], ports: Collection[int], service_cidr: str) -> None:
+    """Narrows the syncer's way out to where the host's API answers: at the same addresses are kubelets, etcd
+    and whatever else runs on those nodes.
 
     Whether a policy sees an address before or after it is rewritten is left to the network plugin, so the
     ClusterIP of that API, the first of the range, is in too."""
     ranges = [ipaddress.ip_network(text) for text in service_cidr.split(",") if text]
-    known = [*map(ipaddress.ip_network, addresses), *(ipaddress.ip_network(net[1]) for net in ranges)]
-    for rule in policy["spec"]["egress"]:
-        if any("ipBlock" in peer for peer in rule["to"]):
-            rule["to"] = [{"ipBlock": {"cidr": str(network)}} for network in known]
+    known = [
+        _tcp(map(ipaddress.ip_network, addresses), ports),
+        _tcp((ipaddress.ip_network(each[1]) for each in ranges), [_SERVICE_PORT]),
+    ]
+    rules = policy["spec"]["egress"]
+    place = next(i for i, rule in enumerate(rules) if any("ipBlock" in peer for peer in rule["to"]))
+    rules[place : place + 1] = [rule for rule in known if rule["to"]]
+
+
+def _tcp(networks: Iterable[_Network], ports: Collection[int]) -> Obj:
+    """A rule for these ports, or for all where they are not known."""
+    return {
+        "to": [{"ipBlock": {"cidr": str(network)}} for network in networks],
+        "ports": [{"protocol": "TCP", "port": port} for port in ports] or [{"protocol": "TCP"}],
+    }
 
 
 def _of_tenant(policy: Obj, spec: Spec) -> None:
