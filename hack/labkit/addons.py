@@ -29,14 +29,14 @@ def dns_answers(lab: Lab) -> bool:
     with network.entered(lab.namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(1)
         try:
-            client.sendto(_question(f"kubernetes.default.svc.{CLUSTER_DOMAIN}"), (network.DNS_ADDRESS, 53))
+            client.sendto(question(f"kubernetes.default.svc.{CLUSTER_DOMAIN}"), (network.DNS_ADDRESS, 53))
             answer = client.recv(512)
         except OSError:
             return False
     return answer[3] & 0x0F == 0 and int.from_bytes(answer[6:8], "big") > 0
 
 
-def _question(name: str) -> bytes:
+def question(name: str) -> bytes:
     """A query for one A record, RFC 1035 section 4: header, name, type A, class IN."""
     header = bytes.fromhex("1234 0100 0001 0000 0000 0000")
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))

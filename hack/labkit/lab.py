@@ -15,7 +15,7 @@ DEFAULT_NAME = "main"
 
 @dataclass(frozen=True)
 class Node:
-    """A real node: a containerd, a kubelet, a kube-proxy and a firewall in a network namespace of their own."""
+    """A real node: containerd, kubelet, kube-proxy and a firewall in a network namespace of their own."""
 
     lab: "Lab"
     number: int

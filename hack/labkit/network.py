@@ -22,8 +22,8 @@ FABRIC = "fabric"  # the bridge in the first node's namespace that every node ha
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Set in each node's namespace: forward between pods, and let kube-proxy and the firewall see what crosses the bridge:
-# without that, no policy would bind pods of one node among themselves.
+# Set in each node's namespace: forward between pods, and let kube-proxy and the firewall see what crosses the
+# bridge: without that, no policy would bind pods of one node among themselves.
 SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",

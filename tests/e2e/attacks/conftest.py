@@ -2,5 +2,6 @@
 
 from ..tenants.conftest import name, vcp
 from ..workloads.conftest import place, working
+from .sides import host, two
 
-__all__ = ["name", "place", "vcp", "working"]
+__all__ = ["host", "name", "place", "two", "vcp", "working"]

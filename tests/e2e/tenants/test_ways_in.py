@@ -1,7 +1,6 @@
 """kubeconfig, connect and logs: how people and programs get into a tenant, from wherever they are."""
 
 import base64
-import secrets
 import signal
 import stat
 import subprocess
@@ -14,9 +13,8 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from labkit.network import FABRIC
-
 from ..conftest import DEADLINE, LabUser, eventually
+from . import outposts
 from .conftest import Tenant, Vcp
 
 OUTPOST = "172.30.0.200"  # an address on the fabric that is no node's
@@ -116,33 +114,8 @@ def test_connect_prints_and_switches(shared: Tenant, vcp: Vcp) -> None:
 def outpost(lab: LabUser, tmp_path: Path) -> Iterator[Path]:
     """A network namespace on the fabric that reaches the nodes and the host's API but no ClusterIP or pod."""
     there = tmp_path / "outpost"
-    there.touch()
-    port = f"out{secrets.token_hex(3)}"
-    inside, outside = ["nsenter", f"--net={lab.lab.namespace}"], ["nsenter", f"--net={there}"]
-    subprocess.run(["unshare", f"--net={there}", "true"], check=True)
-    try:
-        with subprocess.Popen([*outside, "sleep", "infinity"]) as holder:
-            try:
-                peer = ["type", "veth", "peer", "name", "eth0", "netns", str(holder.pid)]
-                eventually("the process inside", lambda: entered(holder.pid, there))
-                subprocess.run([*inside, "ip", "link", "add", port, *peer], check=True)
-            finally:
-                holder.kill()
-        subprocess.run([*inside, "ip", "link", "set", port, "master", FABRIC, "up"], check=True)
-        for words in (
-            ("link", "set", "lo", "up"),
-            ("address", "add", f"{OUTPOST}/24", "dev", "eth0"),
-            ("link", "set", "eth0", "up"),
-        ):
-            subprocess.run([*outside, "ip", *words], check=True)
+    with outposts.outpost(lab, there, OUTPOST):
         yield there
-        subprocess.run([*inside, "ip", "link", "delete", port], check=True)
-    finally:
-        subprocess.run(["umount", str(there)], check=True)
-
-
-def entered(pid: int, namespace: Path) -> bool:
-    return Path(f"/proc/{pid}/ns/net").stat().st_ino == namespace.stat().st_ino
 
 
 class Outside(Vcp):
