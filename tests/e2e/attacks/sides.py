@@ -1,5 +1,6 @@
 """Two tenants beside each other, and what they share a host with: where each part runs, and its ports."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,14 +76,16 @@ def spread(name: str) -> dict[str, Any]:
     return web(name, affinity=affinity)
 
 
-@pytest.fixture
-def host(lab: LabUser, namespace: str, tmp_path: Path) -> Iterator[Side]:
+@pytest.fixture(scope="module")
+def host(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     """Pods of the host that no policy binds, its nodes with a metadata service each, and the world."""
+    namespace = f"e2e-{secrets.token_hex(4)}"
+    lab.kubectl("create", "namespace", namespace)
     nodes = {node.addresses.node: node for node in lab.lab.nodes()}
     lab.apply(deployment(spread("web"), replicas=len(nodes)), namespace=namespace)
     lab.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=60s")
     pods = addresses(lab.get("-n", namespace, "pods")["items"])
-    world = tmp_path / "world"
+    world = tmp_path_factory.mktemp("reach") / "world"
     with ExitStack() as held:
         held.enter_context(outposts.outpost(lab, world, WORLD))
         held.enter_context(listening(world, WORLD, 53, 80))
@@ -94,10 +97,8 @@ def host(lab: LabUser, namespace: str, tmp_path: Path) -> Iterator[Side]:
                 run("ip", "route", "replace", f"{WORLD}/32", "dev", node.device)
             with network.entered(world):
                 run("ip", "route", "add", node.addresses.pods, "via", address)
-        api, dns = (
-            next(iter(nodes)),
-            addresses(lab.get("-n", "kube-system", "pods", "-l", "k8s-app=kube-dns")["items"]),
-        )
+        api = lab.lab.node(1).addresses.node
+        dns = addresses(lab.get("-n", "kube-system", "pods", "-l", "k8s-app=kube-dns")["items"])
         rows: Rows = {
             "API": {Target(api, 6443): api, Target(network.API_ADDRESS, 443): ""},
             "DNS": {Target(network.DNS_ADDRESS, 53, "UDP"): "", Target(network.DNS_ADDRESS, 53): ""}
@@ -112,6 +113,7 @@ def host(lab: LabUser, namespace: str, tmp_path: Path) -> Iterator[Side]:
         for node in nodes.values():
             with network.entered(node.namespace):
                 run("ip", "route", "delete", f"{WORLD}/32")
+    lab.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def addresses(pods: Iterable[dict[str, Any]]) -> list[str]:

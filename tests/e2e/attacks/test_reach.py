@@ -9,11 +9,14 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from ..conftest import ROOT, LabUser, eventually
 from ..workloads.conftest import Place
 from . import matrix
+from .dialling import WAYS, Way, by_service, is_reached, is_unreached, name_of
 from .reaching import Target, reached
-from .sides import Side, side
+from .sides import METADATA, Side, side
 
 PAGE = ROOT / "docs" / "security.md"
 
@@ -95,3 +98,40 @@ def wrong(inner: matrix.Table, outer: matrix.Table) -> matrix.Table:
         for (row, column), cell in table.items()
         if cell not in (wanted.get(row, {}).get(column, "no"), "itself")
     }
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_the_api_server_is_no_way_out_for_its_tenant(two: tuple[Place, Place], host: Side, way: Way) -> None:
+    """Whatever the tenant makes it dial: it reaches their own pods, as it should, and no one else."""
+    place, other = two
+    own = first(side(place), "pods and Services")
+    strangers = [first(side(other), row) for row in ("pods and Services", "API server", "etcd", "syncer")]
+    rows = ("API", "kubelets", "pods", "link-local addresses", "the world")
+    strangers += [first(host, row) for row in rows]
+    if way is by_service:  # whose API refuses such Endpoints at once
+        strangers = [one for one in strangers if one.address != METADATA]
+    said = way(place, [own, *strangers])
+    assert is_reached(said[own]), said[own]
+    assert {one: text for one, text in said.items() if not is_unreached(text)} == {own: said[own]}
+    if way is by_service:
+        # Nor do the host's nodes lead anybody there: of those addresses, only the world's are on the host.
+        services = {one: Target(address_of(place, name_of(one)), one.port) for one in said}
+        origins = [*side(place).origins["pods"].values(), *host.origins["host"].values()]
+        found = reached(dict.fromkeys(origins, services.values()))
+        assert {one for there in found.values() for one in there} <= {
+            services[own],
+            services[first(host, "the world")],
+        }
+
+
+def address_of(place: Place, service: str) -> str:
+    found: str = place.get("service", service)["spec"]["clusterIP"]
+    return found
+
+
+def first(one: Side, row: str) -> Target:
+    """A target of a row that is a pod or a node, not a Service; for link-local addresses, what there is."""
+    found = [
+        target for target in one.rows[row] if target.protocol == "TCP" and target.address[:6] != "10.43."
+    ]
+    return found[0]

@@ -22,13 +22,13 @@ def examine(vcp: Vcp, *name: str, expect: int = 0) -> Levels:
     return {one["check"]: (one["level"], one["found"]) for one in found}
 
 
-def test_the_host_and_what_it_lacks(vcp: Vcp) -> None:
-    """The lab's network is the plain bridge plugin, which accepts NetworkPolicies and does nothing."""
+def test_a_host_in_health(vcp: Vcp) -> None:
+    """The lab has all that a host should have."""
     found = examine(vcp)
     fine = ("version", "permissions", "storage", "service CIDR", "Pod Security", "pods", "DNS", "metrics API")
     for check in fine:
         assert found[check][0] == "ok", found
-    assert found["NetworkPolicies"] == ("warning", "the host accepts them, but does not enforce them")
+    assert found["NetworkPolicies"] == ("ok", "the host enforces them, in both directions")
     assert "latency" in found
     eventually("the probes are gone", lambda: not seen.probes(vcp.lab))
 
