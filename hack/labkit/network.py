@@ -18,6 +18,7 @@ POD_CIDR = "10.42.0.0/16"
 SERVICE_CIDR = "10.43.0.0/16"
 API_ADDRESS = "10.43.0.1"
 DNS_ADDRESS = "10.43.0.10"
+FABRIC_CIDR = "172.30.0.0/24"  # of the nodes
 FABRIC = "fabric"  # the bridge in the first node's namespace that every node hangs on
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)

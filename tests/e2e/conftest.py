@@ -99,6 +99,12 @@ class LabUser:
             )
         return result
 
+    def on(self, pod: dict[str, Any]) -> tuple[str, ...]:
+        """The words that run a command on the node of a pod of the host, which no policy keeps from it."""
+        address = pod["status"]["hostIP"]
+        node = next(node for node in self.lab.nodes() if node.addresses.node == address)
+        return "nsenter", f"--net={node.namespace}"
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.run("kubectl", *arguments, stdin=stdin).stdout
 

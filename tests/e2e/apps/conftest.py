@@ -93,6 +93,7 @@ def tenants(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         if distro not in made:
             made[distro] = one = Tenant(Vcp(lab, tmp_path_factory.mktemp(distro)), new_name())
             one.vcp.run("create", one.name, "--distro", distro, "--ephemeral", *OPEN)
+            one.let_nodes_in()
         return made[distro]
 
     yield tenant

@@ -90,7 +90,7 @@ def host(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sid
         held.enter_context(outposts.outpost(lab, world, WORLD))
         held.enter_context(listening(world, WORLD, 53, 80))
         with network.entered(world):
-            run("ip", "route", "add", "172.30.0.0/24", "dev", "eth0")
+            run("ip", "route", "add", network.FABRIC_CIDR, "dev", "eth0")
         for address, node in nodes.items():
             held.enter_context(listening(node.namespace, METADATA, 53, 80))
             with network.entered(node.namespace):

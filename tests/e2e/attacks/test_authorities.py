@@ -53,13 +53,17 @@ def signed(tenant: Tenant, folder: Path, user: str) -> Path:
 
 
 def asked(tenant: Tenant, service: str, port: int, certificate: Path | None) -> str:
-    """The HTTP code of a part of the control plane; 000 if there was no TLS."""
+    """The HTTP code of the syncer, asked from its own node; 000 if there was no TLS."""
+    (syncer,) = tenant.host_pods("syncer")
     address = tenant.vcp.lab.get("-n", tenant.namespace, "service", service)["spec"]["clusterIP"]
     shown = ("--cert", f"{certificate}.crt", "--key", f"{certificate}.key") if certificate else ()
     url = f"https://{address}:{port}/healthz"
     answer = tenant.vcp.lab.run(
-        "curl", "-ksm5", "-o", "/dev/null", "-w", "%{http_code}", *shown, url, check=False
+        *tenant.vcp.lab.on(syncer),
+        *("curl", "-sSkm5", "-o", "/dev/null", "-w", "%{http_code}", *shown, url),
+        check=False,
     )
+    assert "TLS" in answer.stderr or "SSL" in answer.stderr, answer.stderr
     return str(answer.stdout)
 
 

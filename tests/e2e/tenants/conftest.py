@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from labkit.network import FABRIC_CIDR
+
 from ..conftest import ROOT, LabUser
 
 VCP = str(ROOT / ".venv" / "bin" / "vcp")
@@ -121,6 +123,14 @@ class Tenant:
             "-n", self.namespace, "pods", "-l", f"vcp.dev/component={component}"
         )["items"]
         return items
+
+    def let_nodes_in(self) -> None:
+        """Applies the policy of docs/operations.md for node ports and load balancers: what one node passes
+        to a pod on another comes from that node's address."""
+        page = (ROOT / "docs" / "operations.md").read_text()
+        policy = next(text for text in page.split("```yaml\n") if "name: nodes," in text).partition("```")[0]
+        here = policy.replace("vcp-tenant-a-work", self.work).replace("192.168.10.0/24", FABRIC_CIDR)
+        self.vcp.lab.kubectl("apply", "-f", "-", stdin=here)
 
 
 @pytest.fixture

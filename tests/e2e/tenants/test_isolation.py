@@ -95,6 +95,7 @@ def test_etcd_refuses_who_has_no_certificate(tenant: Tenant) -> None:
         f"https://{tenant.vcp.lab.get('-n', tenant.namespace, 'service', 'etcd')['spec']['clusterIP']}:2379"
     )
     refused = tenant.vcp.lab.run(
+        *tenant.vcp.lab.on(tenant.host_pods("etcd")[0]),
         "etcdctl", "--insecure-transport=false", "--insecure-skip-tls-verify", f"--endpoints={endpoint}",
         "--command-timeout=3s", "get", "/", "--prefix", "--keys-only", check=False,
     )  # fmt: skip

@@ -67,8 +67,9 @@ class Place:
 
     def hostname(self, name: str) -> str:
         """What a pod of `objects.web` says that it is called."""
-        address = self.on_host()[name]["status"]["podIP"]
-        return self.lab.run("curl", "-sm5", f"http://{address}:8080/hostname").stdout
+        found = self.on_host()[name]
+        url = f"http://{found['status']['podIP']}:8080/hostname"
+        return self.lab.run(*self.lab.on(found), "curl", "-sm5", url).stdout
 
     def logs(self, name: str) -> str:
         return self.lab.kubectl("-n", self.tenant.work, "logs", self.on_host()[name]["metadata"]["name"])

@@ -102,7 +102,7 @@ def test_two_hundred_logs_and_two_hundred_commands_at_once(place: Place) -> None
     url = f"http://{syncer['status']['podIP']}:8080/metrics"
 
     def metrics() -> str:
-        return place.lab.run("curl", "-sm10", url).stdout
+        return place.lab.run(*place.lab.on(syncer), "curl", "-sm10", url).stdout
 
     with network.entered(place.lab.lab.namespace):
         told = asyncio.run(crowd(place, metrics))

@@ -88,9 +88,11 @@ def test_every_type_is_reached_by_its_name(place: Place) -> None:
         assert answer.startswith("web-")
     by_api = f"/api/v1/namespaces/{ns}/services/web:80/proxy/hostname"
     assert place.kubectl("get", "--raw", by_api).stdout.startswith("web-")
+    place.tenant.let_nodes_in()
     node_port = place.get("service", "node")["spec"]["ports"][0]["nodePort"]
     node = place.on_host()["client"]["status"]["hostIP"]
-    answer = place.lab.run("curl", "-sm5", f"http://{node}:{node_port}/hostname").stdout
+    by_port = ("curl", "-sm5", f"http://{node}:{node_port}/hostname")
+    answer = eventually("the node port", lambda: place.lab.run(*by_port, check=False).stdout)
     assert answer.startswith("web-")
 
     address = place.get("service", "web")["spec"]["clusterIP"]
