@@ -1,4 +1,4 @@
-"""The bench's tenants: the defaults, but for requests of CPU, the fake nodes' taint, and who reads metrics. Pure.
+"""The bench's tenants: the defaults, but for requests of CPU, the fake nodes' taint, who reads metrics. Pure.
 
 Twenty tenants by the defaults request more CPUs than the lab's two nodes say they have. With a quarter each,
 they fit on one. To the kernel a request is a weight, so the components of all tenants keep their proportions.
