@@ -187,18 +187,12 @@ class NodeAgents:
         return self._component("kube-proxy", *command, env=env, inputs=("kube-proxy.yaml",))
 
     def firewall(self) -> Component:
-        """Enforces NetworkPolicies for the node's pods, by iptables and ipset; the other parts of kube-router
-        stay off, since kube-proxy and the fabric do their work. It exits where its Node is not there yet."""
+        """Enforces NetworkPolicies for the node's pods. It exits where its Node has no address yet."""
         command = (
             str(self.binaries["kube-router"]),
-            "--run-firewall=true",
-            "--run-router=false",
-            "--run-service-proxy=false",
-            "--run-loadbalancer=false",
             f"--kubeconfig={self.lab.pki}/kube-router.kubeconfig",
-            f"--hostname-override={self.node.name}",
+            f"--node={self.node.name}",
             f"--service-cluster-ip-range={network.SERVICE_CIDR}",
-            "--health-port=0",  # it is healthy before its first rule; network.enforces looks at the rules
         )
         return self._component("kube-router", *command, env={"PATH": SYSTEM_PATH})
 

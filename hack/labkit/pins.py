@@ -53,7 +53,7 @@ SOURCES_TABLE = (
     ),
     Source("coredns", {"coredns": "."}),
     Source("crane", {"crane": "github.com/google/go-containerregistry/cmd/crane"}),
-    Source("kube-router", {"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"}),
+    Source("kube-router", {"kube-router": "."}),
     Source(
         "kube",
         {
