@@ -28,7 +28,7 @@ INSIDE = {
     "own etcd": {"api": "yes"},
     "own syncer": {"api": "yes"},
     "the host's API": {"syncer": "yes"},
-    "the host's DNS": {"api": "yes", "etcd": "yes", "syncer": "yes", "dns": "yes"},
+    "the host's DNS": {"syncer": "yes", "dns": "yes"},
     "the host's link-local addresses": {"dns": "53"},  # where the resolver of many clouds is
     "the world": {"pods": "yes", "dns": "53"},
 }
