@@ -41,7 +41,15 @@ TOGETHER = {"test_run": "runs", "test_pytest_plugin": "runs", "test_rbac": "runs
 # Each of these tests makes tenants of its own and shares nothing.
 APART = ("test_lifecycle", "test_k3s_start")
 # What takes longest is begun first, so that the workers end together.
-LONG = ("test_streams", "test_cli", *TOGETHER, "test_services", "test_metrics", "test_services_apart")
+LONG = (
+    "test_streams",
+    "test_cli",
+    "test_reach",
+    *TOGETHER,
+    "test_services",
+    "test_metrics",
+    "test_services_apart",
+)
 
 
 class ByTenants(LoadScopeScheduling):

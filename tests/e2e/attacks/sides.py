@@ -66,7 +66,7 @@ def two(lab: LabUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
         yield made[0], made[1]
     finally:
         for tenant in tenants:
-            vcp.run("delete", tenant.name, "--yes", "--ignore-not-found")
+            vcp.run("delete", tenant.name, "--yes", "--ignore-not-found", "--no-wait")
 
 
 def spread(name: str) -> dict[str, Any]:

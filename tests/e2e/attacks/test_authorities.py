@@ -63,7 +63,7 @@ def asked(tenant: Tenant, service: str, port: int, certificate: Path | None) -> 
         *("curl", "-sSkm5", "-o", "/dev/null", "-w", "%{http_code}", *shown, url),
         check=False,
     )
-    assert "TLS" in answer.stderr or "SSL" in answer.stderr, answer.stderr
+    assert answer.returncode not in {7, 28}, answer.stderr  # refused by the syncer, not on the way to it
     return str(answer.stdout)
 
 
