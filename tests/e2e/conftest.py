@@ -37,7 +37,13 @@ def hack_lab(*arguments: str, name: str | None = None) -> str:
 
 
 # What shares tenants, or looks for whatever any `vcp run` has left on the host, follows one another.
-TOGETHER = {"test_run": "runs", "test_pytest_plugin": "runs", "test_rbac": "runs", "apps": "apps"}
+TOGETHER = {
+    "test_run": "runs",
+    "test_records": "runs",
+    "test_pytest_plugin": "runs",
+    "test_rbac": "runs",
+    "apps": "apps",
+}
 # Each of these tests makes tenants of its own and shares nothing.
 APART = ("test_lifecycle", "test_k3s_start")
 # What takes longest is begun first, so that the workers end together.
