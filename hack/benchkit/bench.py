@@ -30,6 +30,7 @@ HOST = "lab"  # the host's context in the lab's kubeconfig
 _PODS_PER_NODE = 1000  # as the lab's fake nodes are
 _QUIET = 0.25  # CPUs that the lab may still use when the next part starts
 _EMPTYING = 180.0  # seconds for a namespace full of pods
+_ENFORCING = 20.0  # seconds, until a policy is in force
 _PAUSE = 0.05
 _COMMAND = 240.0  # seconds for a `vcp` command, on a machine that does other things too
 _DELETION = 300.0  # seconds until the ten thousand pods of a tenant are gone
@@ -132,6 +133,7 @@ class Bench:
                 raise RuntimeError("\n".join(["vcp create failed:", *said]))
         took = time.monotonic() - began
         await self.host.create(apis.NETWORK_POLICIES, f"vcp-{name}", crowded.collector())
+        await until(functools.partial(self._is_readable, name), _ENFORCING)
         return Made(name, timings.steps(said), usable, took)
 
     async def delete(self, name: str) -> float:
@@ -204,6 +206,14 @@ class Bench:
         """What the tenant's syncer tells Prometheus."""
         pod = await self.syncer_pod(tenant)
         return await scrape(pod["status"]["podIP"], *names)
+
+    async def _is_readable(self, tenant: str) -> bool:
+        """Whether the firewall has taken the policy in that lets the bench read the syncer's metrics."""
+        try:
+            await self.syncer(tenant)
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return True
 
     async def api_metrics(self, client: Client, *names: str) -> dict[Sample, float]:
         """What an API server tells Prometheus."""
