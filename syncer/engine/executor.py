@@ -5,9 +5,10 @@ leads.
 """
 
 import asyncio
+import contextlib
 from base64 import b64encode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from kube.objects import Key, Obj, annotations_of, key_of, labels_of, uid_of
 from kube.requests import Request
 from syncer.core import actions, marks
 from syncer.core.actions import Absent, Create, Delete, Fetch, Patch, Side, Tokens
+from syncer.core.kind import OUTLINE
 from syncer.engine.metrics import Metrics, Target
 from syncer.engine.store import Stores
 
@@ -53,6 +55,26 @@ class _Recent:
         return self._added.get(uid, float("-inf")) > asyncio.get_running_loop().time() - _RECENT
 
 
+class _Turns:
+    """Lets one at a time do the same thing: of many keys that need one object, the first has it made."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Hashable, asyncio.Event] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, what: Hashable) -> AsyncIterator[bool]:
+        """Yields whether somebody else has just done it."""
+        others = what in self._under_way
+        while (done := self._under_way.get(what)) is not None:
+            await done.wait()
+        self._under_way[what] = done = asyncio.Event()
+        try:
+            yield others
+        finally:
+            del self._under_way[what]
+            done.set()
+
+
 @dataclass(frozen=True)
 class Executor:
     """`clients` and `stores` by side; `wall` gives seconds since the epoch."""
@@ -64,6 +86,7 @@ class Executor:
     wall: Callable[[], float]
     parts_made: _Recent = field(default_factory=_Recent)
     """Objects of which a part (`pods/binding`) was made: the answer does not hold them, so no store knows."""
+    turns: _Turns = field(default_factory=_Turns)
 
     def stored(self, action: Patch) -> int:
         """Bytes of the object that is patched, if its kind is weighed."""
@@ -72,6 +95,23 @@ class Executor:
 
     async def create(self, action: Create) -> None:
         """Raises NameTakenError, or the API's refusal as a KubeError."""
+        if action.subresource:
+            await self._create(action)
+            return
+        async with self.turns.of((action.side, action.api.plural, key_of(action.obj))) as done:
+            if not done or not self._is_there(action):
+                await self._create(action)
+
+    def _is_there(self, action: Create) -> bool:
+        """Whether the store has what is to be created, for the same tenant object."""
+        store = self.stores[action.side].of(action.api)
+        there = store.get(key_of(action.obj)) if store else None
+        ours = annotations_of(action.obj)
+        return there is not None and all(
+            annotations_of(there).get(mark) == ours.get(mark) for mark in (marks.NAME, marks.UID)
+        )
+
+    async def _create(self, action: Create) -> None:
         side, api, obj, subresource = action
         if subresource and self.parts_made.is_in(uid_of(obj)):
             return  # the watch has not brought it yet
@@ -147,15 +187,18 @@ class Executor:
     async def fetch(self, action: Fetch) -> None:
         """An object that is gone leaves the store."""
         store = self.stores["tenant"].of(action.api)
-        known = store.get(action.key) if store else None
-        if store is None or known is None:
+        if store is None:
             return
-        try:
-            answer = await self._send("tenant", action.api, "get", requests.get(action.api, *action.key))
-        except errors.NotFoundError:
-            store.forget(action.key, uid_of(known))
-            return
-        store.fill(answer)
+        async with self.turns.of(action):
+            known = store.get(action.key)
+            if known is None or OUTLINE not in known:
+                return
+            try:
+                answer = await self._send("tenant", action.api, "get", requests.get(action.api, *action.key))
+            except errors.NotFoundError:
+                store.forget(action.key, uid_of(known))
+                return
+            store.fill(answer)
 
     async def tokens(self, action: Tokens) -> None:
         """Every token of a pod, and the Secret on the host that the kubelet reads them from."""

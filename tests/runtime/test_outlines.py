@@ -1,5 +1,6 @@
 """Of ConfigMaps and Secrets that nobody mounts, the syncer holds the outline alone."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -66,7 +67,7 @@ async def test_content_is_read_when_a_pod_comes_to_need_it(cluster: Cluster) -> 
         await settled(cluster, manager)
         path = "GET /api/v1/namespaces/default/configmaps/settings"
         read = [line for line in cluster.tenant.requests if line.startswith(path)]
-        assert len(read) in (1, 2)  # for the pod and for the ConfigMap, perhaps at once
+        assert len(read) == 1
 
         there = cluster.tenant.find("configmaps", "settings", "default") or {}
         cluster.tenant.put("configmaps", there | {"data": {"text": "second"}})
@@ -92,3 +93,18 @@ async def test_the_size_of_a_pods_texts_counts_what_was_not_held(cluster: Cluste
         (event,) = [obj for key, obj in cluster.tenant.objects.items() if key.plural == "events"]
         assert f"expands to {len(LARGE) + 2} bytes" in event["message"]
         assert cluster.on_host("pods", "fat") is None
+
+
+async def test_what_many_pods_need_is_read_and_made_once(cluster: Cluster) -> None:
+    cluster.tenant.put("configmaps", large("settings", "short"))
+    scope = dataclasses.replace(cluster.scope, api_address="10.43.0.10")
+    cluster = Cluster(cluster.tenant, cluster.host, scope)
+    async with cluster.syncer() as manager:
+        await eventually(lambda: manager.in_step)
+        cluster.host.requests.clear()
+        for number in range(40):
+            cluster.tenant.put("pods", reading(f"web-{number}", "settings"))
+        await eventually(lambda: all(cluster.on_host("pods", f"web-{number}") for number in range(40)))
+        await settled(cluster, manager)
+        asked = [line for line in cluster.host.requests if "/configmaps" in line]
+        assert sorted(line.split()[0] for line in asked) == ["POST", "POST"]  # theirs, and that of services
