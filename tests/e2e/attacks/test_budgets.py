@@ -77,17 +77,9 @@ def test_forty_updates_of_a_fat_object_cost_the_host_a_few(place: Place) -> None
 
 def mirrored(place: Place, name: str) -> dict[str, Any] | None:
     """The ConfigMap on the host."""
-    found = place.tenant.vcp.lab.get("-n", place.tenant.work, "configmaps")["items"]
-    mine = {"vcp.dev/namespace": place.namespace}
-    return next(
-        (
-            one
-            for one in found
-            if one["metadata"]["annotations"].get("vcp.dev/name") == name
-            and mine.items() <= one["metadata"]["labels"].items()
-        ),
-        None,
-    )
+    marks = f"vcp.dev/tenant={place.tenant.name},vcp.dev/namespace={place.namespace}"
+    found = place.tenant.vcp.lab.get("-n", place.tenant.work, "configmaps", "-l", marks)["items"]
+    return next((one for one in found if one["metadata"]["annotations"]["vcp.dev/name"] == name), None)
 
 
 def test_a_policy_that_changes_each_status_is_not_fought_without_end(place: Place) -> None:
