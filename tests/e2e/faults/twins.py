@@ -82,6 +82,11 @@ def _tokens(tenant: Tenant, pods: dict[Key, Obj]) -> list[str]:
     ]
 
 
+def _is_of_another_kind(host: Obj) -> bool:
+    """Whether it is a Secret of tokens, or a ConfigMap that tells pods of services."""
+    return "vcp.dev/resource" in host["metadata"]["annotations"]
+
+
 def _is_token(secret: Obj) -> bool:
     return secret["metadata"]["annotations"].get("vcp.dev/resource") == "pods"
 
@@ -89,7 +94,7 @@ def _is_token(secret: Obj) -> bool:
 def _mounted(tenant: Tenant, plural: str, pods: dict[Key, Obj]) -> list[str]:
     wanted = {key for pod in pods.values() for kind, key in references(pod) if kind == plural}
     there = {key_of(obj): obj for obj in tenant.get(plural, "-A")["items"]}
-    hosts = {_marked(one): one for one in _on_host(tenant, plural) if not _is_token(one)}
+    hosts = {_marked(one): one for one in _on_host(tenant, plural) if not _is_of_another_kind(one)}
     found = [f"{plural} {key} is left over on the host" for key in hosts if key not in wanted & set(there)]
     for key in wanted & set(there):
         host = hosts.get(key)
