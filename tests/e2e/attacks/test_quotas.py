@@ -34,7 +34,7 @@ def test_pods_over_quota_wait_together_and_run_when_there_is_room(tiered: Place)
 
     before, began = refused(tenant), time.monotonic()
     eventually("half a minute", lambda: time.monotonic() - began > 30, seconds=40)
-    assert refused(tenant) - before <= 15
+    assert refused(tenant) - before <= 25  # the last first tries among them; each for itself asked 100 times
 
     (host,) = [one for one in tiered.on_host().values() if one["status"].get("phase") == "Running"][:1]
     (main,) = host["spec"]["containers"]
