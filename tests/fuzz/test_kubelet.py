@@ -23,6 +23,7 @@ from syncer.serve.certificates import ServingTls
 from syncer.serve.hostpods import refusal
 from syncer.serve.kubelet import Kubelet
 from syncer.serve.podlookup import PodLookup
+from tests.connections import served
 from tests.fuzz import serving as fuzz
 from tests.fuzz.effort import examples
 from tests.fuzz.mutations import TEXTS, mutated
@@ -65,7 +66,7 @@ class Recorder:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        async with served(writer):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 self.heads.append(head)
@@ -75,12 +76,6 @@ class Recorder:
                     await reader.read()
                     return
                 writer.write(LOG if path.endswith("/log") else NOT_FOUND)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
 
 class Server:

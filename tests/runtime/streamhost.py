@@ -28,6 +28,7 @@ from syncer.kinds.registry import registry
 from syncer.serve.certificates import ServingTls
 from syncer.serve.kubelet import Kubelet
 from syncer.serve.podlookup import PodLookup
+from tests.connections import served
 from vcp import certificates, pki
 from vcp.render.syncer import in_tenant
 
@@ -123,7 +124,7 @@ class StreamHost:
             yield self
 
     async def _serve(self, reader: Reader, writer: Writer) -> None:
-        try:
+        async with served(writer):
             line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
             pairs = [one.split(": ", 1) for one in lines]
             head = Head(line, [(name, value) for name, value in pairs])
@@ -133,12 +134,6 @@ class StreamHost:
             else:
                 self.heads.append(head)
                 await self.play(head, reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
 
 def _response(status: int, body: Obj) -> bytes:
