@@ -144,10 +144,10 @@ class Controller:
 
     async def _reconcile(self, item: Item, waited: float) -> None:
         resource, scope = self._resources[item.resource], self._scope()
-        tenant, _ = resource.find(item.key, scope)
+        tenant, host = resource.find(item.key, scope)
         started = asyncio.get_running_loop().time() - waited
         try:
-            plan = await self._plan(item, scope)
+            plan = await self._plan(item, tenant, host, scope)
             if too_large := sizes.problems(plan):
                 raise Refused(*too_large)
             if over := self._beyond(resource, plan, scope):
@@ -170,18 +170,19 @@ class Controller:
         if put_off:
             raise put_off
 
-    async def _plan(self, item: Item, scope: Scope) -> list[Action]:
+    async def _plan(self, item: Item, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         """Of whole objects, even if that takes reading some."""
-        plan = self._planned(item, scope)
+        plan = self._planned(item, tenant, host, scope)
         fetches = [action for action in plan if isinstance(action, Fetch)]
+        if not fetches:
+            return plan
         for fetch in fetches:
             await self._executor.fetch(fetch)
-        return self._planned(item, scope) if fetches else plan
+        return self._planned(item, *self._resources[item.resource].find(item.key, scope), scope)
 
-    def _planned(self, item: Item, scope: Scope) -> list[Action]:
-        resource = self._resources[item.resource]
+    def _planned(self, item: Item, tenant: Obj | None, host: Obj | None, scope: Scope) -> list[Action]:
         with self._metrics.planned.labels(item.resource).time():
-            return resource.plan(item.key, *resource.find(item.key, scope), scope)
+            return self._resources[item.resource].plan(item.key, tenant, host, scope)
 
     async def _put_off(self, item: Item, paced: Paced, tenant: Obj | None) -> None:
         """Tells the tenant, if it is more than a moment."""

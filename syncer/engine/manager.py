@@ -31,7 +31,7 @@ from syncer.engine.store import Change, Store, Stores
 from syncer.engine.workqueue import ClosedError, Lane, WorkQueue
 
 _log = logging.getLogger(__name__)
-_MANY, _FEW = 500, 20  # objects in a page of a list: those of some kinds take a MiB each
+_FEW = 20  # objects in a page of a list, of kinds that take up to a MiB each
 _DRAIN_LIMIT = 4.0  # seconds; the pod's grace period is longer
 
 
@@ -197,7 +197,7 @@ class Manager:
         self.stores[side].add(resource.api, store)
         namespace = scope.namespace if side == "host" and resource.api.namespaced else ""
         shape = resource.shapes.get(side, Obj)
-        page = _FEW if resource.weighed else _MANY
+        page = _FEW if resource.weighed else View.page
         view = View(resource.api, namespace, selector.format(tenant=scope.name), shape=shape, page=page)
         informer = Informer(self._parts.clients[side], side, view, store)
         store.on_change = functools.partial(self._changed, resource, informer)

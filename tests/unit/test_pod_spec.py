@@ -117,7 +117,7 @@ class TestEnvironment:
     def told(self, tenant: Obj, where: Scope) -> dict[str, str]:
         """The variables of services, as the host's ConfigMap has them that all containers read first."""
         host = spec.host_pod(tenant, where)
-        if not (made := servicelinks.made(tenant, where)):
+        if not (made := servicelinks.made(tenant, host, where)):
             assert "envFrom" not in host["spec"]["containers"][0]
             return {}
         (create,) = made
@@ -155,7 +155,7 @@ class TestEnvironment:
         tenant = pod({"containers": [{"name": f"c{number}", "image": "app"} for number in range(12)]})
         where = scope(*services)
         assert len(json.dumps(spec.host_pod(tenant, where))) < 4096
-        (create,) = servicelinks.made(tenant, where)
+        (create,) = servicelinks.made(tenant, spec.host_pod(tenant, where), where)
         assert sizes.problems([create]) == []
 
     def test_pods_that_are_told_the_same_share_it(self) -> None:

@@ -196,8 +196,9 @@ def _new_ephemeral_containers(tenant: Obj, host: Obj, scope: Scope) -> list[Acti
                 reports.append(_report(tenant, refused))
     if not allowed:
         return reports
-    added = _patch(host, {"spec": {"ephemeralContainers": allowed}}, "ephemeralcontainers")
-    return [*servicelinks.made(tenant, scope), added, *reports]
+    added: Obj = {"spec": {"ephemeralContainers": allowed}}
+    told = servicelinks.made(tenant, added, scope)
+    return [*told, _patch(host, added, "ephemeralcontainers"), *reports]
 
 
 def _resized(tenant: Obj, host: Obj, differing: Iterable[str]) -> dict[str, Any]:

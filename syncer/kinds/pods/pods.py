@@ -142,13 +142,14 @@ class Pods(Mirror):
             return lifecycle.drop_tokens(key, scope)
         if tenant["spec"].get("schedulingGates"):
             return []
-        if outlines := references.outlined(tenant, scope):
+        referred = sorted(self.refers(tenant))
+        if outlines := references.outlined(referred, scope):
             return outlines
         body = self.to_host(tenant, scope)
-        if found := tuple(references.foreign(tenant, scope)):
+        if found := tuple(references.foreign(referred, scope)):
             raise Refused(*found)
         tokens = lifecycle.tokens(tenant, scope.host_key(key).name, scope)
-        told = servicelinks.made(tenant, scope)
+        told = servicelinks.made(tenant, body, scope)
         others = (*tokens, *told, *self.needed(tenant), *self._selected(tenant, scope))
         return [*others, Create("host", self.api, body)]
 

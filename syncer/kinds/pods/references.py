@@ -1,6 +1,6 @@
 """Which tenant objects a pod refers to by name, and their names on the host; which fields are refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 from kube import apis
@@ -72,21 +72,21 @@ def references(pod: Obj) -> frozenset[tuple[str, Key]]:
     return DECLARED.referred(pod) | claims
 
 
-def foreign(pod: Obj, scope: Scope) -> Iterator[Problem]:
-    """What a tenant pod refers to while the host's object of that name stands for something else: the pod
-    would read what another namespace holds."""
-    for plural, key in sorted(references(pod)):
+def foreign(referred: Iterable[tuple[str, Key]], scope: Scope) -> Iterator[Problem]:
+    """Of what a tenant pod refers to (`references`), that of which the host's object of the name stands for
+    something else: the pod would read what another namespace holds."""
+    for plural, key in referred:
         if any(marks.is_of_another(obj, key) for obj in scope.host.named(scope.host_key(key))):
             yield Problem("spec", f"refers to {key.name} ({plural}), whose name on the host is taken")
 
 
-def outlined(pod: Obj, scope: Scope) -> list[Action]:
-    """Fetches what a tenant pod refers to as far as only its outline is known: how large a container's texts
-    become depends on it."""
+def outlined(referred: Iterable[tuple[str, Key]], scope: Scope) -> list[Action]:
+    """Fetches what a tenant pod refers to (`references`) as far as only its outline is known: how large a
+    container's texts become depends on it."""
     kinds = {api.plural: api for api in (apis.CONFIG_MAPS, apis.SECRETS)}
     return [
         Fetch(kinds[plural], key)
-        for plural, key in sorted(references(pod))
+        for plural, key in referred
         if plural in kinds and OUTLINE in (scope.tenant.get(kinds[plural], key) or ())
     ]
 

@@ -28,23 +28,28 @@ def source(tenant: Obj, scope: Scope) -> list[Obj]:
     return [{"configMapRef": {"name": _key(tenant, variables, scope).name}}] if variables else []
 
 
-def made(tenant: Obj, scope: Scope) -> list[Action]:
-    """Brings the ConfigMap of a tenant pod onto the host, and keeps it there."""
-    variables = environment.service_variables(tenant, scope)
-    if not variables:
-        return []
-    key = _key(tenant, variables, scope)
-    there = scope.host.get(apis.CONFIG_MAPS, key)
-    if there is None or is_deleting(there):
-        namespace = Key("", tenant["metadata"]["namespace"])
-        unknown = {"metadata": {"name": namespace.name, "uid": ""}}  # told of after its first pod
-        known = scope.tenant.get(apis.NAMESPACES, namespace) or unknown
-        body = new_host_object(apis.CONFIG_MAPS, known, scope)
-        body["metadata"]["name"] = key.name
-        notes = {marks.RESOURCE: apis.NAMESPACES.plural, marks.MADE: str(int(scope.now))}
-        body["metadata"]["annotations"] |= notes
-        return [Create("host", apis.CONFIG_MAPS, {**body, "data": variables, "immutable": True})]
-    return _noted(there, None) if marks.IDLE in annotations_of(there) else []
+def made(tenant: Obj, host_pod: Obj, scope: Scope) -> list[Action]:
+    """Brings the ConfigMap that a host pod, or a part of one, is about to read onto the host, and keeps it
+    there."""
+    actions: list[Action] = []
+    for name in read_by(host_pod):
+        there = scope.host.get(apis.CONFIG_MAPS, Key(scope.namespace, name))
+        if there is None or is_deleting(there):
+            actions.append(Create("host", apis.CONFIG_MAPS, _body(tenant, name, scope)))
+        elif marks.IDLE in annotations_of(there):
+            actions += _noted(there, None)
+    return actions
+
+
+def _body(tenant: Obj, name: str, scope: Scope) -> Obj:
+    namespace = Key("", tenant["metadata"]["namespace"])
+    unknown = {"metadata": {"name": namespace.name, "uid": ""}}  # told of after its first pod
+    known = scope.tenant.get(apis.NAMESPACES, namespace) or unknown
+    body = new_host_object(apis.CONFIG_MAPS, known, scope)
+    body["metadata"]["name"] = name
+    notes = {marks.RESOURCE: apis.NAMESPACES.plural, marks.MADE: str(int(scope.now))}
+    body["metadata"]["annotations"] |= notes
+    return {**body, "data": environment.service_variables(tenant, scope), "immutable": True}
 
 
 def read_by(host_pod: Obj) -> frozenset[str]:
